@@ -1,0 +1,13 @@
+"""Django's admin for push requests, clients and their keys.
+
+Pages read models; whatever changes a push request goes through services.
+"""
+
+from django.contrib import admin
+
+from ..models import ApiClient, PushRequest
+from .clients import ApiClientAdmin
+from .push_requests import PushRequestAdmin
+
+admin.site.register(PushRequest, PushRequestAdmin)
+admin.site.register(ApiClient, ApiClientAdmin)

@@ -1,0 +1,165 @@
+"""The list of push requests, for a table of millions.
+
+What Django's list does on each view with the whole table (count it, look for the dates that
+occur) is done here in steps that an index bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import formats, timezone
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from ..identifiers import first_uuid
+from ..models import PushRequest
+
+if TYPE_CHECKING:
+    _Paginator = Paginator[PushRequest]
+else:
+    _Paginator = Paginator
+
+#: Texts of any length, which the list does not show.
+UNLISTED: Final = ("recipients", "title", "body", "data", "options", "error", "result")
+
+
+class BoundedPaginator(_Paginator):
+    """Counts up to ``limit`` rows and shows no more; ``is_cut`` tells that there are others."""
+
+    limit: ClassVar[int] = 10_000
+
+    @cached_property
+    def _counted(self) -> int:
+        rows: Any = self.object_list
+        counted: int = rows.order_by().values("pk")[: self.limit + 1].count()
+        return counted
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.limit)
+
+    @property
+    def is_cut(self) -> bool:
+        return self._counted > self.limit
+
+
+class PushRequestChangeList(ChangeList):
+    """Dates are ranges of the primary key: the filter and the order share one index."""
+
+    DATE: Final = "created_at"
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        try:
+            specs, has_filters, lookups, duplicates, active = super().get_filters(request)
+            lookups = _dates_as_keys(lookups, self.DATE)
+        except (ValueError, OverflowError) as error:  # a year that no calendar has
+            raise IncorrectLookupParameters from error
+        return specs, has_filters, lookups, duplicates, active
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[PushRequest]:
+        queryset: QuerySet[PushRequest] = super().get_queryset(request, exclude_parameters)
+        dates = [key for key in self.filter_params if key.startswith(f"{self.DATE}__")]
+        others = [key for key in self.get_filters_params() if key not in dates]
+        self.clear_all_filters_qs = self.get_query_string(remove=others)
+        return queryset.defer(*UNLISTED)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            # More may have come since they were counted.
+            self.result_list = self.queryset[: self.list_per_page]
+        if not self.query:
+            # Then the search box does not say how many there are: that may be a bound.
+            self.full_result_count = self.result_count
+
+    def dates(self) -> Mapping[str, Any]:
+        """Return what ``admin/date_hierarchy.html`` shows.
+
+        Which years, months and days there are follows from the first and the last request; a day
+        between them on which nobody asked for anything is offered all the same.
+        """
+        year, month, day = (self._chosen(part) for part in ("year", "month", "day"))
+        field_name = _("created")
+        if year and month and day:
+            shown = date(year, month, day)
+            return {
+                "show": True,
+                "field_name": field_name,
+                "back": self._link(formats.date_format(shown, "YEAR_MONTH_FORMAT"), year, month),
+                "choices": [{"title": capfirst(formats.date_format(shown, "MONTH_DAY_FORMAT"))}],
+            }
+        span = self._span()
+        if span is None:
+            return {"show": False}
+        first, last = span
+        back: Mapping[str, str] | None = None
+        if year and month:
+            back = self._link(str(year), year)
+        elif year:
+            back = self._link(_("All dates"))
+        elif first.year == last.year:
+            year = first.year
+            month = first.month if first.month == last.month else None
+        choices = self._choices(first, last, year, month)
+        return {"show": True, "field_name": field_name, "back": back, "choices": choices}
+
+    def _choices(
+        self, first: date, last: date, year: int | None, month: int | None
+    ) -> list[Mapping[str, str]]:
+        if year is None:
+            return [self._link(str(y), y) for y in range(first.year, last.year + 1)]
+        if month is None:
+            months = (date(year, m, 1) for m in range(1, 13))
+            return [
+                self._link(formats.date_format(m, "YEAR_MONTH_FORMAT"), year, m.month)
+                for m in months
+                if first.replace(day=1) <= m <= last
+            ]
+        days = (date(year, month, 1) + timedelta(days=n) for n in range(31))
+        return [
+            self._link(formats.date_format(d, "MONTH_DAY_FORMAT"), year, month, d.day)
+            for d in days
+            if d.month == month and first <= d <= last
+        ]
+
+    def _span(self) -> tuple[date, date] | None:
+        """The days of the first and of the last request. Two looks at the ends of the index."""
+        created = self.root_queryset.order_by("pk").values_list("created_at", flat=True)
+        first, last = created.first(), created.last()
+        if first is None or last is None:
+            return None
+        return timezone.localdate(first), timezone.localdate(last)
+
+    def _chosen(self, part: str) -> int | None:
+        value = self.params.get(f"{self.DATE}__{part}")
+        return int(value) if value else None
+
+    def _link(self, title: str, *chosen: int) -> Mapping[str, str]:
+        names = (f"{self.DATE}__{part}" for part in ("year", "month", "day"))
+        params = dict(zip(names, chosen, strict=False))
+        return {
+            "title": capfirst(title),
+            "link": self.get_query_string(params, [f"{self.DATE}__"]),
+        }
+
+
+def _dates_as_keys(lookups: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """Return ``lookups`` with the moments that bound ``field`` put as bounds of the key."""
+    bounds = {f"{field}__gte": "pk__gte", f"{field}__lt": "pk__lt"}
+    translated = dict(lookups)
+    for name, bound in bounds.items():
+        values = translated.get(name)
+        if isinstance(values, list) and all(isinstance(value, datetime) for value in values):
+            translated[bound] = [first_uuid(value) for value in translated.pop(name)]
+    return translated

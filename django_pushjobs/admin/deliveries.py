@@ -1,0 +1,74 @@
+"""The deliveries of one push request, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Case, When
+from django.utils.safestring import SafeString
+
+from ..models import Delivery, PushRequest
+from ..states import DeliveryStatus
+from .badges import delivery_badge
+from .times import duration
+
+PER_PAGE: Final = 100
+#: The query parameter that holds the number of the page.
+PAGE_PARAMETER: Final = "deliveries"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One delivery in the table."""
+
+    delivery: Delivery
+
+    @property
+    def badge(self) -> SafeString:
+        return delivery_badge(self.delivery)
+
+    @property
+    def took(self) -> str:
+        return duration(self.delivery.finished_at - self.delivery.started_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """Some deliveries of a request, and which pages are beside them.
+
+    Nothing is counted: whether there is a next page shows in one row more than fits.
+    """
+
+    lines: list[Line]
+    number: int
+    has_next: bool
+    parameter: str = PAGE_PARAMETER
+
+    @property
+    def first(self) -> int:
+        return (self.number - 1) * PER_PAGE + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+    @property
+    def previous_number(self) -> int:
+        return self.number - 1
+
+    @property
+    def next_number(self) -> int:
+        return self.number + 1
+
+
+def delivery_page(request: PushRequest, number: str) -> DeliveryPage:
+    """Return page ``number`` of the deliveries of ``request``; the first if it is no number."""
+    page = int(number) if number.isdecimal() and len(number) < 6 else 1
+    page = max(page, 1)
+    start = (page - 1) * PER_PAGE
+    # What needs a look comes first.
+    rank = Case(When(status=DeliveryStatus.ACCEPTED, then=1), default=0)
+    ordered = request.deliveries.order_by(rank, "pk")
+    rows = list(ordered[start : start + PER_PAGE + 1])
+    return DeliveryPage([Line(row) for row in rows[:PER_PAGE]], page, len(rows) > PER_PAGE)

@@ -1,0 +1,80 @@
+"""The life of one push request, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from ..models import PushRequest
+from ..states import Status
+from .times import duration, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened, or that is going to.
+
+    :param gap: how long after the step before it; for what is still to come, how far from now.
+    """
+
+    label: str
+    at: datetime
+    gap: str
+    to_come: bool
+
+    @property
+    def moment(self) -> SafeString | None:
+        return moment(self.at, fine=True)
+
+
+def timeline(request: PushRequest, now: datetime) -> list[Step]:
+    """Return what is known of ``request``, in the order of time.
+
+    Of a request that was tried more than once the row knows the last attempt only.
+    """
+    steps: list[Step] = []
+    before: datetime | None = None
+    # Sorting is stable: steps of the same moment keep the order in which they happen.
+    for label, at in sorted(_moments(request), key=_time):
+        if at > now:
+            gap = _("in %(duration)s") % {"duration": duration(at - now)}
+        elif before is not None:
+            gap = f"+ {duration(at - before)}"
+        else:
+            gap = ""
+        steps.append(Step(label, at, gap, to_come=at > now))
+        before = at
+    return steps
+
+
+def _time(labelled: tuple[str, datetime]) -> datetime:
+    return labelled[1]
+
+
+def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
+    attempt: dict[str, Any] = {"attempt": request.attempts, "limit": request.attempt_limit}
+    times = [
+        (_("created"), request.created_at),
+        # Until then it waits; afterwards "queued" says the same, and more.
+        (_("not before"), request.send_at if request.queued_at is None else None),
+        (_("queued"), request.queued_at),
+        (_("started attempt %(attempt)s of %(limit)s") % attempt, request.started_at),
+        (_("cancel requested"), request.cancel_requested_at),
+        (_("next attempt"), _unless_same(request.next_attempt_at, request.send_at)),
+        (_("the worker's claim ends unless renewed"), request.lease_expires_at),
+        (request.get_status_display(), request.finished_at),
+    ]
+    if not request.is_final or request.status == Status.EXPIRED:
+        times.append((_("expires"), request.expires_at))
+    for label, at in times:
+        if at is not None:
+            yield label, at
+
+
+def _unless_same(at: datetime | None, other: datetime | None) -> datetime | None:
+    return None if at == other else at

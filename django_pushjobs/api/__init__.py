@@ -1,0 +1,1 @@
+"""The HTTP API for third parties; needs the extra ``api``."""

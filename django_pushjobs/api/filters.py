@@ -1,0 +1,84 @@
+"""Which push requests of a client a list holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+
+from ..models import PushRequest
+from ..states import Status
+from .times import parse_time
+
+
+class AwareTimeField(forms.CharField):
+    """A time that names its offset, so that nobody guesses which one was meant."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid": "must be a time with an offset, such as 2030-01-31T12:00:00Z (RFC 3339)"
+    }
+
+    def clean(self, value: Any) -> datetime | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            time = parse_time(text)
+        except ValueError:
+            time = None
+        if time is None or timezone.is_naive(time):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return time
+
+
+class TimeFilter(django_filters.Filter):  # type: ignore[misc]
+    field_class = AwareTimeField
+
+
+class PushRequestFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """``created_after`` is inclusive and ``created_before`` is not: windows that touch share
+    nothing and leave nothing out."""
+
+    status = django_filters.MultipleChoiceFilter(
+        choices=Status.choices,
+        distinct=False,
+        help_text="In this state; may be repeated.",
+    )
+    reference = django_filters.CharFilter(help_text="Your own name for it, exactly.")
+    backend = django_filters.CharFilter(help_text="Pushed this way.")
+    created_after = TimeFilter(
+        field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
+    )
+    created_before = TimeFilter(
+        field_name="created_at", lookup_expr="lt", help_text="Created before this time."
+    )
+
+    class Meta:
+        model = PushRequest
+        fields = ("status", "reference", "backend", "created_after", "created_before")
+
+
+class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
+    """Refuses query parameters that it does not know: a typo must not list everything."""
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[PushRequest], view: Any
+    ) -> QuerySet[PushRequest]:
+        paginator = view.paginator
+        known = {
+            *view.filterset_class.base_filters,
+            paginator.cursor_query_param,
+            paginator.page_size_query_param,
+        }
+        if unknown := request.query_params.keys() - known:
+            detail = ErrorDetail("is not a parameter of this list", code="unknown_parameter")
+            raise ValidationError({name[:64]: [detail] for name in sorted(unknown)})
+        filtered: QuerySet[PushRequest] = super().filter_queryset(request, queryset, view)
+        return filtered

@@ -1,0 +1,69 @@
+"""Pages that hold still while rows arrive, and never count them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+
+class StrictCursorPagination(CursorPagination):
+    """Pages over a UUID key. A cursor or a size that makes no sense is an error, not page one."""
+
+    page_size: int
+    max_page_size: int
+    page_size_query_param: str = "page_size"
+
+    def get_page_size(self, request: Request) -> int:
+        given = request.query_params.get(self.page_size_query_param)
+        if given is None:
+            return self.page_size
+        if not given.isdecimal() or not given.strip("0"):
+            raise _invalid(self.page_size_query_param, "must be a number above 0")
+        # Longer than any limit, and int() has a limit of its own.
+        return self.max_page_size if len(given) > 9 else min(int(given), self.max_page_size)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is not None and cursor.position is not None:
+                UUID(str(cursor.position))
+        except (NotFound, ValueError):
+            raise _invalid(
+                self.cursor_query_param, "is not a cursor that this list gave out"
+            ) from None
+        return cursor
+
+    def get_paginated_response_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**link, "description": "The page after this one."},
+                "previous": {**link, "description": "The page before this one."},
+                "results": schema,
+            },
+        }
+
+
+class PushRequestPagination(StrictCursorPagination):
+    """Newest first: the key is ordered by time."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 200
+
+
+class DeliveryPagination(StrictCursorPagination):
+    ordering = "id"
+    page_size = 100
+    max_page_size = 1_000
+
+
+def _invalid(parameter: str, detail: str) -> ValidationError:
+    return ValidationError({parameter: [ErrorDetail(detail, code="invalid")]})

@@ -1,0 +1,353 @@
+"""The OpenAPI description: what the views' code does not say by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from threading import Lock
+from typing import Any, TypeVar
+
+from django.utils.translation import override
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerFieldExtension,
+)
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
+
+from .. import __version__
+from .examples import BATCH_ANSWER, DONE, INVALID, NEW, NEW_BATCH, QUEUED
+from .problems import MEDIA_TYPE
+from .serializers import (
+    BatchSerializer,
+    DeliverySerializer,
+    PushRequestSerializer,
+    SubmissionSerializer,
+)
+
+DESCRIPTION = """
+Hand over a push message, get an answer at once, and look later what became of it.
+
+1. `POST push-requests` answers **202 Accepted** with a `Location`: the request is stored and will
+   not be lost.
+2. `GET` that location, after as many seconds as `Retry-After` says, until `done` is true.
+3. Read the receipt of every address under `deliveries`.
+
+Calls need a key: `Authorization: Bearer <key>` or `X-API-Key: <key>`. Each client sees its own
+push requests only. Bodies are JSON in UTF-8; members and parameters that are not listed here are
+refused. Every error is a problem of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
+"""
+
+_TAG = "Push requests"
+
+_HEADERS = [
+    OpenApiParameter(
+        "X-Request-ID",
+        {"type": "string", "maxLength": 128},
+        OpenApiParameter.HEADER,
+        description="Your id of this call, to find it in the logs of both sides.",
+    ),
+    OpenApiParameter(
+        "traceparent",
+        str,
+        OpenApiParameter.HEADER,
+        description="W3C Trace Context; continued by the worker that pushes.",
+    ),
+    OpenApiParameter(
+        "X-Request-ID",
+        str,
+        OpenApiParameter.HEADER,
+        description="The id of this call: yours, or a new one.",
+        response=True,
+    ),
+    OpenApiParameter(
+        "WWW-Authenticate",
+        str,
+        OpenApiParameter.HEADER,
+        description='RFC 6750; `error="invalid_token"` where a key came.',
+        response=[401],
+    ),
+]
+
+
+class ApiSchema(AutoSchema):
+    """What all operations share."""
+
+    def get_override_parameters(self) -> list[Any]:
+        return [*super().get_override_parameters(), *_HEADERS]
+
+    def get_tags(self) -> list[str]:
+        return [_TAG]
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "django_pushjobs.api.authentication.ApiKeyAuthentication"
+    name = ["bearer", "apiKey"]  # noqa: RUF012  (as declared upstream)
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        return [
+            {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <key>`"},
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-API-Key",
+                "description": "`X-API-Key: <key>`",
+            },
+        ]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        return [{name: []} for name in self.name]
+
+
+class StrictFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "django_pushjobs.api.fields.StrictField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        return dict(self.target.schema)
+
+
+# --- Shapes that no code needs but this description. ------------------------------------------
+
+
+class ProblemErrorSerializer(serializers.Serializer[Any]):
+    """One thing that is wrong."""
+
+    pointer = serializers.CharField(
+        required=False, help_text="JSON pointer (RFC 6901) into the body."
+    )
+    parameter = serializers.CharField(required=False, help_text="Name of the query parameter.")
+    detail = serializers.CharField(help_text="A sentence for people.")
+    code = serializers.CharField(help_text="A word for programs.")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """What went wrong with a call (RFC 9457)."""
+
+    type = serializers.CharField(help_text="URI of the type; `about:blank`: see the status.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    instance = serializers.CharField(required=False, help_text="Path of the call.")
+    request_id = serializers.CharField(required=False, help_text="`X-Request-ID` of the call.")
+    errors = ProblemErrorSerializer(  # type: ignore[assignment]
+        many=True, required=False, help_text="What is wrong; at most 100 are listed."
+    )
+
+
+@extend_schema_serializer(component_name="BatchTicket")
+class BatchTicketSerializer(serializers.Serializer[Any]):
+    """Either a push request or a problem, with the status that the item alone would have had."""
+
+    status = serializers.IntegerField(help_text="202 or 400.")
+    push_request = PushRequestSerializer(required=False)
+    problem = ProblemSerializer(required=False)
+
+
+@extend_schema_serializer(component_name="BatchAnswer")
+class BatchAnswerSerializer(serializers.Serializer[Any]):
+    items = BatchTicketSerializer(many=True, help_text="One ticket an item, in order.")
+
+
+_NEW_EXAMPLE = OpenApiExample("To two devices", value=NEW, request_only=True)
+
+_PROBLEMS = {
+    400: "The body or a parameter is not acceptable; nothing was stored.",
+    401: "There is no key, or it is wrong, revoked or expired.",
+    404: "There is no such push request of this client.",
+    409: "Its state does not allow this.",
+    413: "The body is too large.",
+    415: "The body is not `application/json`.",
+    503: "The database cannot be reached; repeat after `Retry-After` seconds.",
+}
+
+
+def _answers(status: int, shape: Any, description: str, *problems: int, **kwargs: Any) -> Any:
+    """The answer of an operation that went well, and its problems."""
+    return {
+        status: OpenApiResponse(shape, description, **kwargs),
+        **{
+            (code, MEDIA_TYPE): OpenApiResponse(
+                ProblemSerializer,
+                _PROBLEMS[code],
+                examples=[OpenApiExample("Two errors", value=INVALID)] if code == 400 else [],
+            )
+            for code in sorted({401, 503, *problems})
+        },
+    }
+
+
+def _header(name: str, kind: Any, description: str, *statuses: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.HEADER, description=description, response=list(statuses)
+    )
+
+
+def _location(status: int) -> OpenApiParameter:
+    return _header("Location", {"type": "string", "format": "uri"}, "Where to look.", status)
+
+
+def _retry_after(*statuses: int) -> OpenApiParameter:
+    return _header(
+        "Retry-After",
+        int,
+        "Seconds to wait before the next call; absent once it is done.",
+        *statuses,
+    )
+
+
+def _resource(example: dict[str, Any]) -> dict[str, Any]:
+    return {"examples": [OpenApiExample(example["status"], value=example, response_only=True)]}
+
+
+ID = OpenApiParameter(
+    "id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH, description="Its `id`."
+)
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _operation(**description: Any) -> Callable[[_Method], _Method]:
+    """``extend_schema`` on top of our own schema class."""
+    extend = extend_schema(**description)
+
+    def describe(method: _Method) -> _Method:
+        # Where nobody says otherwise it builds on DEFAULT_SCHEMA_CLASS, which is the project's.
+        kwargs = {"schema": ApiSchema, **getattr(method, "kwargs", {})}
+        setattr(method, "kwargs", kwargs)  # noqa: B010  (no attribute that functions have)
+        return extend(method)
+
+    return describe
+
+
+# --- The operations, in the order of the docs page --------------------------------------------
+
+submit = _operation(
+    operation_id="submitPushRequest",
+    summary="Submit a push request",
+    description="Stores it and answers at once; it is pushed by a worker.",
+    request=SubmissionSerializer,
+    examples=[_NEW_EXAMPLE],
+    responses=_answers(202, PushRequestSerializer, "Accepted.", 400, 413, 415, **_resource(QUEUED)),
+    parameters=[_location(202), _retry_after(202, 503)],
+)
+submit_batch = _operation(
+    operation_id="submitBatch",
+    summary="Submit many at once",
+    description=(
+        "Accepted item by item: one that is wrong does not sink the others. There is one ticket "
+        "an item, in order; pointers start with `/items/<index>`. If no item can be accepted, "
+        "the answer is 400."
+    ),
+    request=BatchSerializer,
+    examples=[
+        OpenApiExample(
+            "Two items",
+            value=NEW_BATCH,
+            request_only=True,
+        ),
+        OpenApiExample(
+            "One accepted, one not",
+            value=BATCH_ANSWER,
+            response_only=True,
+            status_codes=["202"],
+        ),
+    ],
+    responses=_answers(202, BatchAnswerSerializer, "At least one is accepted.", 400, 413, 415),
+    parameters=[_retry_after(202, 503)],
+)
+retrieve = _operation(
+    operation_id="getPushRequest",
+    summary="See what became of one",
+    description="Always 200: how the pushing went is in the body.",
+    responses=_answers(200, PushRequestSerializer, "Its state.", 404, **_resource(DONE)),
+    parameters=[ID, _retry_after(200, 503)],
+)
+list_ = _operation(
+    operation_id="listPushRequests",
+    summary="List your push requests",
+    description="Newest first, in pages. Follow `next`; do not build cursors.",
+    responses=_answers(200, PushRequestSerializer(many=True), "A page.", 400),
+    parameters=[_retry_after(503)],
+)
+cancel = _operation(
+    operation_id="cancelPushRequest",
+    summary="Cancel one",
+    description=(
+        "One that waits is canceled. One that runs makes no further attempt, and reports what is "
+        "in flight truthfully: `cancel_requested_at` is set, and it may still succeed. Repeating "
+        "is no error."
+    ),
+    request=None,
+    responses=_answers(200, PushRequestSerializer, "Its state now.", 404, 409),
+    parameters=[ID, _retry_after(200, 503)],
+)
+retry = _operation(
+    operation_id="retryPushRequest",
+    summary="Try one again",
+    description="Pushes a failed or partial one again, to the addresses that were not accepted.",
+    request=None,
+    responses=_answers(202, PushRequestSerializer, "Accepted.", 404, 409),
+    parameters=[ID, _location(202), _retry_after(202, 503)],
+)
+deliveries = _operation(
+    operation_id="listDeliveries",
+    summary="Read the receipts",
+    description="One for every address that was tried, in pages.",
+    responses=_answers(200, DeliverySerializer(many=True), "A page.", 400, 404),
+    parameters=[ID, _retry_after(503)],
+    filters=False,
+)
+
+# --- The document -----------------------------------------------------------------------------
+
+#: As a reader meets them.
+_ORDER = ("create", "list", "batch", "retrieve", "deliveries", "cancel", "retry")
+
+
+def _order(endpoint: tuple[str, str, str, Any]) -> int:
+    _path, _regex, method, callback = endpoint
+    return _ORDER.index(callback.actions[method.lower()])
+
+
+_DEFAULTS = {
+    name: value
+    for name, value in SPECTACULAR_DEFAULTS.items()
+    if not name.startswith("SERVE_") and name != "DEFAULT_GENERATOR_CLASS"  # cannot be patched
+}
+_SETTINGS = _DEFAULTS | {
+    "TITLE": "Push requests",
+    "DESCRIPTION": DESCRIPTION.strip(),
+    "VERSION": __version__,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": _order,
+    "SORT_OPERATION_PARAMETERS": False,
+    "TAGS": [{"name": _TAG}],
+}
+
+_lock = Lock()
+
+
+@cache
+def _document() -> dict[str, Any]:
+    from .urls import urlpatterns
+
+    # Our own settings, whatever the project's are; the patch is global, hence the lock.
+    with _lock, override("en"), patched_settings(_SETTINGS):
+        generator = SchemaGenerator(patterns=urlpatterns)  # type: ignore[no-untyped-call]
+        document: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
+    return document
+
+
+def document(server: str) -> dict[str, Any]:
+    """Return the OpenAPI document of the API that is mounted at the URL ``server``."""
+    return _document() | {"servers": [{"url": server}]}

@@ -1,0 +1,283 @@
+"""Pushes to an HTTP gateway: one POST of a JSON object for each address."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import responses
+from typing import ClassVar
+
+from gevent import Timeout
+from geventhttpclient.response import (
+    HTTPConnectionClosed,
+    HTTPParseError,
+    HTTPSocketPoolResponse,
+)
+
+from .. import __version__
+from ..retries import parse_retry_after
+from .base import BasePushBackend, Message, Target
+from .connections import Connections
+from .outcomes import Outcome, OutcomeClass, accepted
+
+#: RFC 9110, section 5.6.2, and what a value may hold without ending its line.
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+#: W3C Trace Context, section 3.2.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+#: Headers that follow from the message.
+_OWN_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "idempotency-key",
+        "traceparent",
+        "transfer-encoding",
+    }
+)
+#: Client errors that say "not now" rather than "never". 408 also greets a kept-alive connection
+#: that idled too long; 409 answers an Idempotency-Key whose first request still runs.
+_NOT_NOW = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY},
+)
+_MAX_PROVIDER_ID = 255
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class HTTPBackend(BasePushBackend):
+    """Posts messages to ``url`` over connections that are kept alive.
+
+    The body is ``{"id", "request_id", "to", "title", "body", "data", "options", "priority",
+    "collapse_key", "expires_at"}``; ``id`` is the same at every attempt, and so is the header
+    ``Idempotency-Key``. The gateway answers with any 2xx, and may name the message by a JSON
+    object with an ``id``. :func:`outcome_of` says what the other answers mean. Redirects are not
+    followed, proxies of the environment are not used, certificates are always verified.
+
+    :param url: http or https; a secret belongs into ``headers``.
+    :param headers: sent with every push.
+    :param connect_timeout: seconds to connect to one address of the gateway.
+    :param timeout: seconds for a push in all, from the wait for a connection to the last byte.
+    :param connections: connections of a process at most; further pushes wait for one.
+    :param max_payload: bytes that title, body and data may have as JSON.
+    :param max_response: bytes of an answer that are read to look for the ``id``.
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    """
+
+    # The gateway is told the key; whether the device replaces the message is up to the gateway.
+    supports_collapse: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+        connections: int = 1_000,
+        max_payload: int | None = None,
+        max_response: int = 65_536,
+        ca_file: str | None = None,
+    ) -> None:
+        super().__init__(alias=alias)
+        limits = {
+            "connect_timeout": connect_timeout,
+            "timeout": timeout,
+            "connections": connections,
+            "max_response": max_response,
+            "max_payload": 1 if max_payload is None else max_payload,
+        }
+        for name, value in limits.items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+                raise ValueError(f"{name} must be a number above 0")
+        self.timeout = timeout
+        self.max_payload = max_payload
+        self.max_response = max_response
+        self._gateway = Connections(
+            url, size=connections, connect_timeout=connect_timeout, ca_file=ca_file
+        )
+        self._head = _head(self._gateway, headers or {})
+
+    def push(self, message: Message, target: Target) -> Outcome:
+        request = self._request(message, target)
+        response: HTTPSocketPoolResponse | None = None
+        failure, body = _LOST, b""
+        deadline = Timeout.start_new(self.timeout)
+        try:
+            response = self._gateway.post(request)
+            body = response.read(self.max_response)
+        except Timeout as timeout:
+            if timeout is not deadline:
+                raise  # the job's own, or the caller's
+            failure = _TIMED_OUT
+        except (OSError, HTTPParseError) as error:
+            failure = _unanswered(error)
+        finally:
+            deadline.close()
+            if response is not None:
+                # A connection whose answer was not read to its end is closed by this.
+                response.release()
+        if response is None:
+            return failure
+        # Once the headers are here, the gateway has decided. A body that is late, cut off or
+        # too long only costs us the name that the gateway gave to the message.
+        retry_after = response.get("retry-after")
+        return outcome_of(
+            response.status_code,
+            provider_id=_provider_id(body),
+            retry_after=parse_retry_after(retry_after) if isinstance(retry_after, str) else None,
+        )
+
+    def close(self) -> None:
+        self._gateway.close()
+
+    def _request(self, message: Message, target: Target) -> bytes:
+        expires_at = message.expires_at
+        delivery_id = str(target.delivery_id)
+        body = _to_json(
+            {
+                "id": delivery_id,
+                "request_id": str(message.request_id),
+                "to": target.address,
+                "title": message.title,
+                "body": message.body,
+                "data": message.data,
+                "options": message.options,
+                "priority": message.priority,
+                "collapse_key": message.collapse_key or None,
+                "expires_at": None if expires_at is None else expires_at.isoformat(),
+            }
+        ).encode()
+        # A trace id came from outside: what is not one must not become a header.
+        trace = message.traceparent
+        trace_line = f"traceparent: {trace}\r\n" if _TRACEPARENT.fullmatch(trace) else ""
+        head = (
+            f'{self._head}Idempotency-Key: "{delivery_id}"\r\n{trace_line}'
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode("latin-1") + body
+
+
+_TIMED_OUT = Outcome(
+    kind=OutcomeClass.RETRY, code="timeout", detail="the gateway did not answer in time"
+)
+_LOST = Outcome(
+    kind=OutcomeClass.RECONNECT,
+    code="connection_lost",
+    detail="the connection was lost before the gateway answered",
+)
+_REFUSED = Outcome(
+    kind=OutcomeClass.RECONNECT, code="unreachable", detail="the gateway cannot be reached"
+)
+_CONNECT_TIMED_OUT = Outcome(
+    kind=OutcomeClass.RETRY, code="timeout", detail="the gateway cannot be reached in time"
+)
+_BAD_ANSWER = Outcome(
+    kind=OutcomeClass.RECONNECT,
+    code="bad_answer",
+    detail="what the gateway answered is not HTTP, or was cut off",
+)
+_BAD_CERTIFICATE = Outcome(
+    kind=OutcomeClass.CONFIG,
+    code="bad_certificate",
+    detail="the certificate of the gateway is not trusted",
+)
+
+
+def outcome_of(status: int, *, provider_id: str = "", retry_after: float | None = None) -> Outcome:
+    """Return what a gateway's answer means.
+
+    :param provider_id: the gateway's name for the message, where it gave one.
+    :param retry_after: seconds of its Retry-After header, if any.
+
+    ==================  ========  ==========================================================
+    status              kind      because
+    ==================  ========  ==========================================================
+    2xx                 OK        the gateway took the message over
+    401, 403            CONFIG    our credentials are wrong, whatever the message
+    408, 409, 425       RETRY     "not now": see RFC 9110 15.5.9, RFC 8470, Idempotency-Key
+    410                 DROP      the address is gone
+    429                 THROTTLE  we are too fast; Retry-After is kept
+    5xx                 RETRY     the trouble is theirs; Retry-After is kept
+    any other           FAIL      the message will never be taken; a redirect is not followed
+    ==================  ========  ==========================================================
+    """
+    if 200 <= status < 300:
+        return accepted(provider_id)
+    kind = _kind(status)
+    return Outcome(
+        kind=kind,
+        code=f"http_{status}",
+        detail=f"the gateway answered {status} {_phrase(status)}".rstrip(),
+        retry_after=retry_after if kind in {OutcomeClass.RETRY, OutcomeClass.THROTTLE} else None,
+    )
+
+
+def _kind(status: int) -> OutcomeClass:
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return OutcomeClass.CONFIG
+        case HTTPStatus.GONE:
+            return OutcomeClass.DROP
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return OutcomeClass.THROTTLE
+    return OutcomeClass.RETRY if status >= 500 or status in _NOT_NOW else OutcomeClass.FAIL
+
+
+def _phrase(status: int) -> str:
+    # Never the gateway's own words: they may repeat the payload or the address.
+    return responses.get(status, "")
+
+
+def _head(gateway: Connections, headers: Mapping[str, str]) -> str:
+    """Return the request line and the headers that every push has in common.
+
+    :raises ValueError: one of ``headers`` cannot be sent.
+    """
+    lines = {"user-agent": f"User-Agent: django-pushjobs/{__version__}"}
+    for name, value in headers.items():
+        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"header {name!r} is set by the backend itself")
+        lines[name.lower()] = f"{name}: {value}"
+    head = [
+        f"POST {gateway.path} HTTP/1.1",
+        f"Host: {gateway.authority}",
+        "Content-Type: application/json",
+        *lines.values(),
+    ]
+    return "\r\n".join(head) + "\r\n"
+
+
+def _unanswered(error: Exception) -> Outcome:
+    """Return what it means that a request ended in ``error`` instead of an answer."""
+    match error:
+        case HTTPConnectionClosed() | ConnectionResetError() | BrokenPipeError():
+            return _LOST
+        case HTTPParseError():
+            return _BAD_ANSWER
+        case ssl.SSLCertVerificationError():
+            return _BAD_CERTIFICATE
+        case TimeoutError():
+            return _CONNECT_TIMED_OUT
+    return _REFUSED
+
+
+def _provider_id(body: bytes) -> str:
+    """Return the ``id`` of the JSON object ``body``, or "" where there is none to keep."""
+    try:
+        value = json.loads(body)["id"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    keep = isinstance(value, str) and len(value) <= _MAX_PROVIDER_ID and value.isprintable()
+    return value if keep else ""

@@ -1,0 +1,89 @@
+"""The one dict ``settings.PUSHJOBS``, typed, with defaults, read when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+def _default_backends() -> Mapping[str, Mapping[str, Any]]:
+    return {"default": {"BACKEND": "django_pushjobs.backends.console.ConsoleBackend"}}
+
+
+def _default_resolvers() -> Mapping[str, Mapping[str, Any]]:
+    return {"address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"}}
+
+
+def _default_queues() -> Mapping[str, str]:
+    return {"high": "pushjobs", "normal": "pushjobs", "low": "pushjobs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """Every key of ``PUSHJOBS`` with its type and its default; docs/reference/settings.rst
+    explains them one by one. All times are seconds."""
+
+    #: alias -> {"BACKEND": dotted path, "OPTIONS": {...}}
+    BACKENDS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_backends)
+    #: the alias used where a request names none
+    DEFAULT_BACKEND: str = "default"
+    #: kind of recipient -> {"RESOLVER": dotted path, "OPTIONS": {...}}
+    RESOLVERS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_resolvers)
+    #: priority -> name of a queue in RQ_QUEUES
+    QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
+    #: how long one job may run before it is interrupted
+    JOB_TIMEOUT: int = 180
+    #: how long RQ keeps a finished job; the row has the truth, so briefly
+    RESULT_TTL: int = 60
+    #: how long RQ keeps a failed job with its traceback
+    FAILURE_TTL: int = 86_400
+    #: recipients one request may name
+    MAX_RECIPIENTS: int = 1_000
+    #: requests one batch may hold
+    MAX_BATCH: int = 1_000
+    #: addresses of one request that are pushed at the same time
+    FANOUT: int = 16
+    #: attempts before a request that could not be pushed is failed
+    MAX_ATTEMPTS: int = 5
+    #: ceiling of the wait after the first failed attempt; doubles with each further one
+    RETRY_BASE: float = 2.0
+    #: ceiling of the wait after any failed attempt
+    RETRY_CAP: float = 600.0
+    #: how long a claim holds without being renewed; a dead worker's requests run again after it
+    LEASE: float = 60.0
+    #: results that are committed in one transaction at most
+    COMMIT_BATCH: int = 500
+    #: how often the relay looks for work
+    RELAY_INTERVAL: float = 1.0
+    #: a request that waits on the queue longer than this is rung for again
+    STRANDED_AFTER: float = 120.0
+    #: what the API tells third parties to wait between two looks at a request
+    POLL_INTERVAL: int = 1
+    #: let payloads and addresses reach Sentry
+    SENTRY_SEND_PAYLOADS: bool = False
+
+
+KEYS = frozenset(f.name for f in fields(Conf))
+
+
+@cache
+def conf() -> Conf:
+    """Return the settings in force.
+
+    Unknown keys are left out here and reported by ``manage.py check``.
+    """
+    given = getattr(settings, "PUSHJOBS", {})
+    return Conf(**{key: value for key, value in given.items() if key in KEYS})
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "PUSHJOBS":
+        conf.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_pushjobs.conf")

@@ -1,0 +1,16 @@
+"""The RQ job functions: thin."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from .delivery import deliver
+
+
+def run_push_request(request_id: str) -> str | None:
+    """Make one attempt at the push request ``request_id``; return its status, or None.
+
+    None means that there was nothing to do here: it was final, canceled, or claimed elsewhere.
+    """
+    status = deliver(UUID(request_id))
+    return status.value if status is not None else None

@@ -1,0 +1,133 @@
+"""``manage.py rqgeventworker``: options in, arbiter, exit code out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+from django_rq.queues import get_queues
+from redis.exceptions import RedisError
+from rq.logutils import setup_loghandlers
+
+from ...conf import conf
+from ...worker import registry
+from ...worker.arbiter import Arbiter
+from ...worker.launcher import exec_patched, is_patched
+from ...worker.options import OptionError, WorkerOptions
+
+RELAY = "django_pushjobs.relay.run"
+LOG_LEVELS = {0: "WARNING", 1: "INFO", 2: "DEBUG", 3: "DEBUG"}
+
+DEFAULTS = WorkerOptions(queues=(), name="defaults")
+
+
+class Command(BaseCommand):
+    help = (
+        "Run RQ jobs on gevent: pre-forked processes that each run many jobs at once. "
+        "Signals to the first process: TERM or INT stops it once the running jobs have ended, a "
+        "second one at once; TTIN and TTOU add and remove a process."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("queues", nargs="*", metavar="queue", help="RQ queues, the most important first "
+            "(default: the queues of PUSHJOBS)")  # fmt: skip
+        add("--processes", type=int, default=DEFAULTS.processes, metavar="N",
+            help="processes to keep alive (default: %(default)s)")  # fmt: skip
+        add("--concurrency", type=int, default=DEFAULTS.concurrency, metavar="M",
+            help="jobs that one process runs at once (default: %(default)s)")  # fmt: skip
+        add("--burst", action="store_true", help="end when the queues are empty")
+        add("--name", help="first part of the workers' names in RQ (default: host and process id)")
+        add("--pid", metavar="FILE", help="file to write the id of the first process into")
+        add("--max-jobs", type=int, metavar="N", help="replace a process after it ran N jobs")
+        add("--max-idle-time", type=int, metavar="SECONDS",
+            help="end a process that had nothing to do for so long")  # fmt: skip
+        add("--worker-ttl", type=int, default=DEFAULTS.worker_ttl, metavar="SECONDS",
+            help="how long RQ believes in a worker it has not heard of")  # fmt: skip
+        add("--graceful-timeout", type=float, default=DEFAULTS.graceful_timeout, metavar="SECONDS",
+            help="how long a stop waits for running jobs (default: %(default)s)")  # fmt: skip
+        add("--hang-timeout", type=float, default=DEFAULTS.hang_timeout, metavar="SECONDS",
+            help="how long a process may be silent before it is killed and replaced "
+            "(default: %(default)s)")  # fmt: skip
+        add("--job-class", metavar="PATH", help="RQ job class to use")
+        add("--queue-class", metavar="PATH", help="RQ queue class to use")
+        add("--no-relay", action="store_true", help="leave the outbox relay to other workers")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        worker_options = self._worker_options(options)
+        if not is_patched():
+            if sys.argv[1:2] != ["rqgeventworker"]:
+                raise CommandError(
+                    "gevent has to patch first: start this program with 'python -m gevent.monkey'"
+                )
+            exec_patched()
+        # What the children run can only be imported where gevent has patched.
+        from ...worker.child import come_to_rest, live
+
+        self._check(worker_options)
+        for name in ("rq.worker", "django_pushjobs"):
+            setup_loghandlers(worker_options.log_level, name=name)
+        # What is open at the fork would be shared by all children.
+        connections.close_all()
+        come_to_rest()
+        with _pid_file(worker_options.pid):
+            sys.exit(Arbiter(worker_options, partial(live, options=worker_options)).run())
+
+    def _worker_options(self, options: dict[str, Any]) -> WorkerOptions:
+        given = {
+            name: options[name]
+            for name in WorkerOptions.__dataclass_fields__
+            if options.get(name) is not None and name != "queues"
+        }
+        ours = [conf().QUEUES[priority] for priority in ("high", "normal", "low")]
+        queues = tuple(dict.fromkeys(options["queues"] or ours))
+        if unknown := [queue for queue in queues if queue not in settings.RQ_QUEUES]:
+            known = ", ".join(settings.RQ_QUEUES)
+            raise CommandError(f"queue {unknown[0]!r} is not in RQ_QUEUES (known: {known})")
+        try:
+            return WorkerOptions(
+                queues=queues,
+                services=() if options["no_relay"] else (RELAY,),
+                log_level=LOG_LEVELS[options["verbosity"]],
+                **given,
+            )
+        except OptionError as error:
+            raise CommandError(str(error)) from None
+
+    def _check(self, options: WorkerOptions) -> None:
+        try:
+            connection = get_queues(*options.queues)[0].connection
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        try:
+            namesakes = registry.alive(connection, options.name)
+        except RedisError as error:
+            raise CommandError(f"Redis is not reachable: {error}") from None
+        finally:
+            connection.close()
+        if namesakes:
+            raise CommandError(f"--name {options.name} is taken: {namesakes[0]} is alive")
+
+
+@contextmanager
+def _pid_file(path: str | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    file = Path(path).expanduser()
+    try:
+        file.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise CommandError(f"--pid {path}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""Which push requests, and the one way to move them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from .states import FINAL, WAITING, Status, sources
+
+if TYPE_CHECKING:
+    from .models import PushRequest  # noqa: F401  (named in a string)
+
+
+class PushRequestQuerySet(models.QuerySet["PushRequest"]):
+    """Queries named after the words of the design."""
+
+    def due(self, now: datetime) -> PushRequestQuerySet:
+        """PENDING, and their time has come."""
+        return self.filter(status=Status.PENDING, next_attempt_at__lte=now)
+
+    def stranded(self, before: datetime) -> PushRequestQuerySet:
+        """QUEUED since before ``before``: their job may be lost."""
+        return self.filter(status=Status.QUEUED, queued_at__lt=before)
+
+    def stale(self, now: datetime) -> PushRequestQuerySet:
+        """RUNNING, and the lease of their worker ran out."""
+        return self.filter(status=Status.RUNNING, lease_expires_at__lt=now)
+
+    def overdue(self, now: datetime) -> PushRequestQuerySet:
+        """Waiting, and already worth nothing."""
+        return self.filter(status__in=WAITING, expires_at__lte=now)
+
+    def unexpired(self, now: datetime) -> PushRequestQuerySet:
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+
+    def final(self) -> PushRequestQuerySet:
+        return self.filter(status__in=FINAL)
+
+    def owned(self, owner: str) -> PushRequestQuerySet:
+        """RUNNING under the claim of ``owner``."""
+        return self.filter(status=Status.RUNNING, owner=owner)
+
+    def transition(self, to: Status, **fields: Any) -> int:
+        """Move the selected rows that may enter ``to``, and return how many moved.
+
+        This is the one guarded UPDATE of the package. Zero is an answer: somebody else was
+        first. Whatever the state machine implies (owner, lease, end) is set here, so that the
+        table's constraints hold whoever calls.
+        """
+        now = timezone.now()
+        if to is not Status.RUNNING:
+            fields |= {"owner": "", "lease_expires_at": None}
+        if to is Status.QUEUED:
+            fields.setdefault("queued_at", now)
+        fields["finished_at"] = now if to in FINAL else None
+        if to is not Status.PENDING:
+            fields["next_attempt_at"] = None
+        return self.filter(status__in=sources(to)).update(status=to, updated_at=now, **fields)

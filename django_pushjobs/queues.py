@@ -1,0 +1,116 @@
+"""The doorbell: the only door to django-rq.
+
+A job carries nothing but the key of a push request. The row is the truth; a job that is lost is
+rung for again, and one too many finds nothing to claim.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+import django_rq
+import django_rq.settings
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException as JobTimeout
+
+from .conf import conf
+
+__all__ = ["Bell", "JobTimeout", "depth", "queue", "ring", "withdraw"]
+
+logger = logging.getLogger(__name__)
+
+JOB = "django_pushjobs.jobs.run_push_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """What is needed to ring for one push request.
+
+    ``attempts`` counts the claims so far, so that every attempt has a job id of its own and RQ's
+    record of an earlier one cannot be mistaken for it.
+    """
+
+    request_id: UUID
+    priority: str
+    attempts: int
+
+    @property
+    def job_id(self) -> str:
+        return f"push-{self.request_id.hex}-{self.attempts + 1}"
+
+
+def queue(priority: str) -> Queue:
+    """Return the RQ queue for a priority, with the JSON serializer: nothing is unpickled.
+
+    It is made once and kept, with its connections: a new one asks Redis for its version first.
+    """
+    name = conf().QUEUES[priority]
+    configuration = django_rq.settings.QUEUES[name]
+    kept = _kept.get(name)
+    if kept is None or kept[0] is not configuration:
+        kept = configuration, django_rq.get_queue(name, serializer=JSONSerializer)
+        _kept[name] = kept
+    return kept[1]
+
+
+#: Queues by name, with the settings they were made from. redis-py sees to it that connections
+#: are not shared across a fork.
+_kept: dict[str, tuple[object, Queue]] = {}
+
+
+def ring(bells: Iterable[Bell]) -> None:
+    """Enqueue the jobs for ``bells``, one round trip a queue.
+
+    Call it after the commit that made the rows QUEUED.
+
+    :raises redis.exceptions.RedisError: Redis did not take them; some may be enqueued all the
+        same, which does no harm.
+    """
+    settings = conf()
+    ordered = sorted(bells, key=lambda bell: settings.QUEUES[bell.priority])
+    for _, group in groupby(ordered, key=lambda bell: settings.QUEUES[bell.priority]):
+        batch = list(group)
+        queue(batch[0].priority).enqueue_many(
+            [
+                Queue.prepare_data(
+                    JOB,
+                    args=(str(bell.request_id),),
+                    job_id=bell.job_id,
+                    description=f"push request {bell.request_id}",
+                    timeout=settings.JOB_TIMEOUT,
+                    result_ttl=settings.RESULT_TTL,
+                    failure_ttl=settings.FAILURE_TTL,
+                )
+                for bell in batch
+            ]
+        )
+
+
+def withdraw(bell: Bell) -> None:
+    """Take the job of ``bell`` off its queue, if it is still there.
+
+    Only saves a worker the look: a job whose row is not QUEUED any more does nothing. So a
+    Redis that is down is no error here.
+    """
+    try:
+        job = Job.fetch(
+            bell.job_id, connection=queue(bell.priority).connection, serializer=JSONSerializer
+        )
+        job.delete()
+    except (NoSuchJobError, InvalidJobOperation):
+        pass
+    except RedisError as error:
+        logger.warning("Job %s stays on its queue: %s", bell.job_id, error)
+
+
+def depth() -> dict[str, int]:
+    """Return how many jobs wait on each of our queues."""
+    return {name: django_rq.get_queue(name).count for name in sorted(set(conf().QUEUES.values()))}

@@ -1,0 +1,103 @@
+"""Who is meant -> the addresses a backend can push to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from .conf import conf
+from .exceptions import ConfigurationError
+
+#: What a request may name as one recipient: an address, or {kind: value}.
+Recipient = str | dict[str, Any]
+
+MAX_ADDRESS = 2_048
+
+
+class BaseResolver:
+    """Turns the recipients of one kind into addresses.
+
+    Subclasses declare their ``OPTIONS`` as keyword arguments of ``__init__``.
+    """
+
+    def __init__(self, *, kind: str) -> None:
+        self.kind = kind
+
+    def validate(self, value: Any) -> str | None:
+        """Return in a sentence what is wrong with ``value``, or None. No queries here."""
+        return None
+
+    def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
+        """Return the addresses for ``values``, to be used with the backend alias ``backend``."""
+        raise NotImplementedError("a resolver implements resolve()")
+
+
+class AddressResolver(BaseResolver):
+    """The recipient is the address: a device token, a subscription, a phone number."""
+
+    def validate(self, value: Any) -> str | None:
+        if not isinstance(value, str):
+            return "an address is a string"
+        if not value.strip():
+            return "an address may not be blank"
+        if len(value) > MAX_ADDRESS:
+            return f"an address has at most {MAX_ADDRESS} characters"
+        if not value.isprintable():
+            return "an address may not hold control characters"
+        return None
+
+    def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
+        return values
+
+
+def split(recipient: Recipient) -> tuple[str, Any]:
+    """Return the kind and the value of one recipient.
+
+    :raises ValueError: it is neither a string nor an object with one key.
+    """
+    if isinstance(recipient, str):
+        return "address", recipient
+    if isinstance(recipient, dict) and len(recipient) == 1:
+        return next(iter(recipient.items()))
+    raise ValueError('a recipient is an address or an object with one key, such as {"address": …}')
+
+
+def resolver(kind: str) -> BaseResolver:
+    """Return the resolver of one kind of recipient.
+
+    :raises LookupError: there is none for this kind.
+    :raises ConfigurationError: its settings are wrong.
+    """
+    entry = conf().RESOLVERS[kind]
+    try:
+        instance = import_string(entry["RESOLVER"])(kind=kind, **entry.get("OPTIONS", {}))
+    except (ImportError, TypeError, KeyError, ValueError) as error:
+        raise ConfigurationError(f"recipient resolver {kind!r}: {error}") from error
+    if not isinstance(instance, BaseResolver):
+        raise ConfigurationError(f"recipient resolver {kind!r} is not a BaseResolver")
+    return instance
+
+
+def problem_with(recipient: Recipient) -> str | None:
+    """Return in a sentence what is wrong with one recipient, or None."""
+    try:
+        kind, value = split(recipient)
+        return resolver(kind).validate(value)
+    except LookupError:
+        return f"recipients of the kind {kind!r} are not known here"
+    except ValueError as error:
+        return str(error)
+
+
+def resolve(recipients: Iterable[Recipient], *, backend: str) -> list[str]:
+    """Return the addresses of all ``recipients``, each once, in order."""
+    by_kind: dict[str, list[Any]] = {}
+    for recipient in recipients:
+        kind, value = split(recipient)
+        by_kind.setdefault(kind, []).append(value)
+    addresses: dict[str, None] = {}
+    for kind, values in by_kind.items():
+        addresses.update(dict.fromkeys(resolver(kind).resolve(values, backend=backend)))
+    return list(addresses)

@@ -1,0 +1,74 @@
+"""What the command was asked to do, validated."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+
+
+class OptionError(ValueError):
+    """An option of ``rqgeventworker`` has a value that cannot be."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"--{option.replace('_', '-')} {problem}")
+
+
+def _default_name() -> str:
+    return f"{socket.gethostname()}.{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """The options of ``rqgeventworker``; times are seconds.
+
+    :param queues: names of RQ queues, the most important first.
+    :param processes: children to keep alive.
+    :param concurrency: jobs one child runs at the same time.
+    :param name: the first part of the names under which RQ knows the children.
+    :param pid: path of a file for the process id of the arbiter.
+    :param burst: end when the queues are empty.
+    :param max_jobs: replace a child after it ran so many jobs.
+    :param max_idle_time: end a child that had nothing to do for so long.
+    :param worker_ttl: how long RQ believes in a worker it has not heard of.
+    :param graceful_timeout: how long a stop waits for running jobs.
+    :param hang_timeout: how long a child may be silent before it is killed and replaced.
+    :param services: dotted paths of callables that run beside the jobs in the first child; each
+        gets a :class:`threading.Event` that is set when it shall return.
+    """
+
+    queues: tuple[str, ...]
+    processes: int = 2
+    concurrency: int = 100
+    name: str = field(default_factory=_default_name)
+    pid: str | None = None
+    burst: bool = False
+    max_jobs: int | None = None
+    max_idle_time: int | None = None
+    worker_ttl: int = 420
+    graceful_timeout: float = 30.0
+    hang_timeout: float = 30.0
+    job_class: str | None = None
+    queue_class: str | None = None
+    log_level: str = "INFO"
+    services: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for option, lowest, highest in (
+            ("processes", 1, 1_000),
+            ("concurrency", 1, 10_000),
+            ("max_jobs", 1, None),
+            ("max_idle_time", 1, None),
+            ("worker_ttl", 30, None),
+            ("graceful_timeout", 0, None),
+            ("hang_timeout", 1, None),
+        ):
+            value = getattr(self, option)
+            if value is None:
+                continue
+            if value < lowest:
+                raise OptionError(option, f"must be at least {lowest}, not {value}")
+            if highest is not None and value > highest:
+                raise OptionError(option, f"must be at most {highest}, not {value}")
+        if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
+            raise OptionError("name", "may hold letters, digits, '.', '_' and '-' only")

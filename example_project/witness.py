@@ -1,0 +1,62 @@
+"""What the gateway simulator has seen since it was started or told to forget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+
+class Witness:
+    """Counts messages, from the moment they come in until what becomes of them.
+
+    =====================  ==============================================================
+    ``received``           messages that came in, those done wrong by included
+    ``distinct_ids``       different ids among them
+    ``accepted``           messages taken, as a provider does that answers with success
+    ``duplicates``         those taken although one with that id had been taken before
+    ``by_status``          what became of them: HTTP status or name of the fault -> number
+    ``in_flight``          came in, and not decided yet; ``max_in_flight`` is its peak
+    =====================  ==============================================================
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.accepted = 0
+        self.duplicates = 0
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.by_status: Counter[str] = Counter()
+        #: id -> how often a message with it was taken
+        self.ids: dict[str, int] = {}
+        #: request id -> how many distinct ids came with it
+        self.requests: Counter[str] = Counter()
+
+    def receive(self, message_id: str, request_id: str) -> None:
+        """Count a message that came in."""
+        self.received += 1
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        if message_id not in self.ids:
+            self.ids[message_id] = 0
+            self.requests[request_id] += 1
+
+    def take(self, message_id: str) -> None:
+        self.accepted += 1
+        self.duplicates += self.ids[message_id] > 0
+        self.ids[message_id] += 1
+
+    def decide(self, status: str) -> None:
+        """Count what became of a message; it is in flight no more."""
+        self.in_flight -= 1
+        self.by_status[status] += 1
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "received": self.received,
+            "distinct_ids": len(self.ids),
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "by_status": dict(self.by_status),
+            "in_flight": self.in_flight,
+            "max_in_flight": self.max_in_flight,
+        }

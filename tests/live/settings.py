@@ -1,0 +1,12 @@
+"""The example project as the processes of live tests run it."""
+
+import os
+
+from example_project.settings import *  # noqa: F403
+from example_project.settings import PUSHJOBS
+
+PUSHJOBS = PUSHJOBS | {
+    "LEASE": float(os.environ.get("TEST_LEASE", "60")),
+    "RELAY_INTERVAL": 0.2,
+    "RETRY_BASE": 0.1,
+}

@@ -1,0 +1,28 @@
+"""The example project, against the servers that the test run started."""
+
+import os
+
+from example_project.settings import *  # noqa: F403
+from example_project.settings import DATABASES, PUSHJOBS
+
+DEBUG = False
+# Static files are looked for when asked for: tests collect none.
+WHITENOISE_AUTOREFRESH = True
+SECRET_KEY = "tests"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, so that other threads and processes of a test see the same database.
+    DATABASES["default"]["TEST"] = {"NAME": os.environ["TEST_SQLITE_FILE"]}
+PUSHJOBS = PUSHJOBS | {
+    "BACKENDS": PUSHJOBS["BACKENDS"]
+    | {
+        "locmem": {"BACKEND": "django_pushjobs.backends.locmem.LocMemBackend"},
+        "dummy": {"BACKEND": "django_pushjobs.backends.dummy.DummyBackend"},
+    },
+    "DEFAULT_BACKEND": "locmem",
+}

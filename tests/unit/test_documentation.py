@@ -1,0 +1,138 @@
+"""What users may set, read or run stands in the documentation, and what stands there exists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from django.core.management import get_commands
+from docutils.core import publish_doctree
+from docutils.utils import Reporter
+
+from django_pushjobs.backends import OutcomeClass
+from django_pushjobs.backends.http import HTTPBackend
+from django_pushjobs.checks import RANGES
+from django_pushjobs.conf import Conf
+from django_pushjobs.management.commands.rqgeventworker import Command
+from django_pushjobs.states import DeliveryStatus, Status
+from django_pushjobs.worker.exitcodes import ExitCode
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.rst"))
+ALL_PAGES = [*PAGES, ROOT / "README.rst", ROOT / "CHANGELOG.rst"]
+#: What every command of Django has.
+COMMON_OPTIONS = {
+    *("--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback"),
+    *("--no-color", "--force-color", "--skip-checks"),
+}
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """Return the part of ``text`` below ``title``, up to the next title."""
+    body = re.split(rf"^{re.escape(title)}\n=+\n", text, flags=re.MULTILINE)[1]
+    return re.split(r"^.+\n=+\n\n", body, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_column(text: str) -> set[str]:
+    """Return the literals that begin the rows of tables, or are the terms of a list."""
+    return set(re.findall(r"^``([^`]+)``(?:  |$)", text, flags=re.MULTILINE))
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    assert first_column(page("reference/settings.rst")) == {field.name for field in fields(Conf)}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Conf)])
+def test_the_default_of_a_setting_is_the_documented_one(name: str) -> None:
+    default: Any = getattr(Conf(), name)
+    entry = re.search(rf"^``{name}``\n    (.+)", page("reference/settings.rst"), re.MULTILINE)
+    assert entry is not None
+    shown = re.search(r"Default: ``(.+)``", entry[1])
+    assert shown is not None
+    assert shown[1].replace('"', "'") == repr(default)
+
+
+def test_ranges_are_those_of_settings() -> None:
+    types = get_type_hints(Conf)
+    assert all(types[key] in (int, float) for key in RANGES)
+
+
+def test_every_check_is_documented_and_no_other() -> None:
+    source = (ROOT / "django_pushjobs/checks.py").read_text("utf-8")
+    calls = re.findall(r"_(error|warning)\(\s*(\d+),", source)
+    # _wrong_entries() is told the number that it reports.
+    calls += [("error", number) for number in re.findall(r"_wrong_entries\((\d+),", source)]
+    used = {f"django_pushjobs.{kind[0].upper()}{int(number):03}" for kind, number in calls}
+    assert first_column(page("reference/checks.rst")) == used
+
+
+def test_every_check_has_a_test() -> None:
+    tests = (ROOT / "tests/unit/test_checks.py").read_text("utf-8")
+    for check in first_column(page("reference/checks.rst")):
+        assert f'"{check.removeprefix("django_pushjobs.")}"' in tests
+
+
+def test_every_status_is_documented_and_no_other() -> None:
+    text = page("reference/statuses.rst")
+    assert first_column(section(text, "A push request")) == set(Status.values)
+    assert first_column(section(text, "An address of it")) == set(DeliveryStatus.values)
+
+
+def test_every_outcome_and_option_of_the_gateway_is_documented() -> None:
+    text = page("howto/backends.rst")
+    own = first_column(section(text, "A backend of your own"))
+    assert own == {kind.name for kind in OutcomeClass}
+    options = set(get_type_hints(HTTPBackend.__init__)) - {"alias", "return"}
+    assert first_column(section(text, "An HTTP gateway")) == options
+
+
+def test_every_command_is_documented() -> None:
+    text = page("reference/commands.rst")
+    ours = [name for name, app in get_commands().items() if app == "django_pushjobs"]
+    assert ours
+    for name in ours:
+        assert re.search(rf"^{name}\n=+\n", text, re.MULTILINE), name
+
+
+def test_every_option_of_the_worker_is_documented_and_no_other() -> None:
+    parser = Command().create_parser("manage.py", "rqgeventworker")
+    options = {option for action in parser._actions for option in action.option_strings}
+    ours = {option for option in options - COMMON_OPTIONS if option.startswith("--")}
+    assert first_column(section(page("reference/commands.rst"), "rqgeventworker")) == ours
+
+
+def test_every_exit_code_is_documented() -> None:
+    for code in ExitCode:
+        assert f"``{code.name}``" in page("howto/deployment.rst")
+
+
+def test_the_readme_knows_every_status() -> None:
+    assert first_column((ROOT / "README.rst").read_text("utf-8")) == set(Status.values)
+
+
+@pytest.mark.parametrize("path", ALL_PAGES, ids=str)
+def test_a_page_parses_without_a_warning(path: Path) -> None:
+    strict = {"halt_level": Reporter.WARNING_LEVEL, "report_level": Reporter.SEVERE_LEVEL}
+    publish_doctree(path.read_text("utf-8"), str(path), settings_overrides=strict)
+
+
+@pytest.mark.parametrize("path", ALL_PAGES, ids=str)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    for target in re.findall(
+        r"<([^<>`\s]+\.(?:rst|png|svg))(?:#[\w-]+)?>`_", path.read_text("utf-8")
+    ):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_every_page_can_be_found_from_the_index(path: Path) -> None:
+    name = path.relative_to(DOCS).as_posix()
+    assert name == "index.rst" or f"<{name}>`_" in page("index.rst")
