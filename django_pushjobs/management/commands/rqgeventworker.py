@@ -12,11 +12,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
 from django_rq.queues import get_queues
 from redis.exceptions import RedisError
 from rq.logutils import setup_loghandlers
 
+from ... import sentry
 from ...conf import conf
 from ...worker import registry
 from ...worker.arbiter import Arbiter
@@ -75,9 +75,9 @@ class Command(BaseCommand):
         self._check(worker_options)
         for name in ("rq.worker", "django_pushjobs"):
             setup_loghandlers(worker_options.log_level, name=name)
-        # What is open at the fork would be shared by all children.
-        connections.close_all()
         come_to_rest()
+        # An event that the arbiter has not sent at a fork would be sent by the child as well.
+        sentry.ignore("django_pushjobs.worker.arbiter")
         with _pid_file(worker_options.pid):
             sys.exit(Arbiter(worker_options, partial(live, options=worker_options)).run())
 
