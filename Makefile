@@ -1,27 +1,35 @@
 # The two commands: `make run` shows the whole line at work, `make test` checks it.
+# `make bench` measures it beside its peers and writes docs/explanation/benchmarks.rst.
 # A machine with Python and make is enough; Valkey and PostgreSQL come as wheels.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
-# Options of `python -m example_project`, such as: make run ARGS="--requests 500"
+# Options of `python -m example_project`, such as: make run ARGS="--requests 500", or of
+# `python -m benchmarks`, such as: make bench ARGS="--peers ours,rq-simple --rounds 1"
 ARGS ?=
 
+# What has to be seen on PostgreSQL as well; the other live tests do not touch the database.
+DATABASE_TESTS := tests/integration tests/live/test_worker.py
+
 .DEFAULT_GOAL := run
-.PHONY: run test lint clean
+.PHONY: run test lint bench clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q tests/integration tests/live --database postgresql
+	$(BIN)/python -m pytest -q --numprocesses 3
+	$(BIN)/python -m pytest -q --numprocesses 3 --database postgresql $(DATABASE_TESTS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Installed again only when what is needed has changed.
 $(VENV)/.installed: setup.py pyproject.toml
@@ -33,5 +41,5 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 # The environment, what was built, and the data of the example project.
 clean:
-	rm -rf $(VENV) .nox var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) benchmarks/.venvs .nox var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

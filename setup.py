@@ -42,6 +42,7 @@ EXTRAS["dev"] = [
     "pytest",
     "pytest-django",
     "pytest-timeout",
+    "pytest-xdist",
     "rich",
     "ruff",
     "setuptools>=77",

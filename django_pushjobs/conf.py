@@ -60,8 +60,8 @@ class Conf:
     COMMIT_BATCH: int = 500
     #: how often the relay looks for work
     RELAY_INTERVAL: float = 1.0
-    #: a request that waits on the queue longer than this is rung for again
-    STRANDED_AFTER: float = 120.0
+    #: how long a request is QUEUED before the relay looks whether its job is still there
+    STRANDED_AFTER: float = 5.0
     #: what the API tells third parties to wait between two looks at a request
     POLL_INTERVAL: int = 1
     #: let payloads and addresses reach Sentry

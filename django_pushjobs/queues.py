@@ -7,7 +7,7 @@ rung for again, and one too many finds nothing to claim.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
@@ -15,17 +15,20 @@ from uuid import UUID
 import django_rq
 import django_rq.settings
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
 
 from .conf import conf
 
-__all__ = ["Bell", "JobTimeout", "depth", "queue", "ring", "withdraw"]
+__all__ = ["Bell", "JobTimeout", "depth", "missing", "queue", "ring", "withdraw"]
 
 logger = logging.getLogger(__name__)
+
+#: How often RQ may put a job back whose worker has died.
+LIVES = 10
 
 JOB = "django_pushjobs.jobs.run_push_request"
 
@@ -75,9 +78,7 @@ def ring(bells: Iterable[Bell]) -> None:
         same, which does no harm.
     """
     settings = conf()
-    ordered = sorted(bells, key=lambda bell: settings.QUEUES[bell.priority])
-    for _, group in groupby(ordered, key=lambda bell: settings.QUEUES[bell.priority]):
-        batch = list(group)
+    for _, batch in _by_queue(bells):
         queue(batch[0].priority).enqueue_many(
             [
                 Queue.prepare_data(
@@ -88,6 +89,9 @@ def ring(bells: Iterable[Bell]) -> None:
                     timeout=settings.JOB_TIMEOUT,
                     result_ttl=settings.RESULT_TTL,
                     failure_ttl=settings.FAILURE_TTL,
+                    # For a worker that dies with the job: RQ puts it back on the queue. One that
+                    # fails is tried again as well, but finds that its request waits, and ends.
+                    retry=Retry(max=LIVES),
                 )
                 for bell in batch
             ]
@@ -109,6 +113,31 @@ def withdraw(bell: Bell) -> None:
         pass
     except RedisError as error:
         logger.warning("Job %s stays on its queue: %s", bell.job_id, error)
+
+
+def missing(bells: Iterable[Bell]) -> list[Bell]:
+    """Return the bells that nobody will hear: their job is neither on a queue nor started.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    unheard: list[Bell] = []
+    for _, group in _by_queue(bells):
+        with queue(group[0].priority).connection.pipeline(transaction=False) as pipeline:
+            for bell in group:
+                pipeline.hget(Job.key_for(bell.job_id), "status")
+            statuses = pipeline.execute()
+        unheard += [b for b, s in zip(group, statuses, strict=True) if s not in _WILL_BE_HEARD]
+    return unheard
+
+
+_WILL_BE_HEARD = {JobStatus.QUEUED.value.encode(), JobStatus.STARTED.value.encode()}
+
+
+def _by_queue(bells: Iterable[Bell]) -> Iterator[tuple[str, list[Bell]]]:
+    names = conf().QUEUES
+    ordered = sorted(bells, key=lambda bell: names[bell.priority])
+    for name, group in groupby(ordered, key=lambda bell: names[bell.priority]):
+        yield name, list(group)
 
 
 def depth() -> dict[str, int]:

@@ -5,26 +5,29 @@ Every move is a guarded UPDATE, so any number of relays may run at the same time
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError, connections
-from django.db.models import F
+from django.db.models import F, Min
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from . import sentry
+from . import processes, sentry
 from .conf import conf
 from .models import PushRequest
-from .services import ring_waiting
+from .services import ring_due, ring_stranded
 from .signals import push_request_finished
 from .states import Status
 
 logger = logging.getLogger(__name__)
 
+#: Every so many sweeps is a thorough one.
+THOROUGH_EVERY = 10
 #: Rows one sweep moves at most, of each kind.
 LIMIT = 1_000
 
@@ -41,31 +44,49 @@ class Sweep:
         return bool(self.recovered or self.expired or self.rung)
 
 
-def sweep() -> Sweep:
-    """Look once for push requests that wait for us, and move them."""
+def sweep(*, thorough: bool = True) -> Sweep:
+    """Look once for push requests that wait for us, and move them.
+
+    :param thorough: False looks only for what cannot wait: requests that are due, and those whose
+        worker is gone. With nothing to do that is two indexed queries.
+    """
     now = timezone.now()
-    return Sweep(recovered=_recover(now), expired=_expire(now), rung=_ring(now))
-
-
-def _ring(now: datetime) -> int:
-    due = PushRequest.objects.due(now).order_by("next_attempt_at")
-    before = now - timedelta(seconds=conf().STRANDED_AFTER)
-    stranded = PushRequest.objects.stranded(before).order_by("queued_at")
-    return ring_waiting(due, LIMIT) + ring_waiting(stranded, LIMIT)
+    return Sweep(
+        recovered=_recover(now),
+        expired=_expire(now) if thorough else 0,
+        rung=ring_due(LIMIT) + (ring_stranded(LIMIT) if thorough else 0),
+    )
 
 
 def _recover(now: datetime) -> int:
-    """Free the claims of workers that are gone.
+    """Free the claims of workers that are gone: dead for certain, or with leases that ran out.
 
     Whether their pushes went out is not known, so they are made again, with the same ids; the
     provider replaces the first by the second where it can.
     """
-    stale = list(PushRequest.objects.stale(now).order_by("lease_expires_at")[:LIMIT])
-    return sum(_free(row, now) for row in stale)
+    running = PushRequest.objects.filter(status=Status.RUNNING).order_by()
+    leases = running.values_list("owner").annotate(oldest=Min("lease_expires_at"))
+    lost = [owner for owner, oldest in leases if oldest < now or _is_of_the_dead(owner)]
+    if not lost:
+        return 0
+    rows = list(running.filter(owner__in=lost[:LIMIT])[:LIMIT])
+    return sum(_free(row, now) for row in rows if _is_lost(row, now))
+
+
+def _is_lost(row: PushRequest, now: datetime) -> bool:
+    expired = row.lease_expires_at is not None and row.lease_expires_at < now
+    return expired or _is_of_the_dead(row.owner)
+
+
+def _is_of_the_dead(owner: str) -> bool:
+    token, _, _ = owner.rpartition(":")
+    return processes.is_dead(token)
 
 
 def _free(row: PushRequest, now: datetime) -> bool:
-    claim = PushRequest.objects.stale(now).filter(pk=row.pk, owner=row.owner)
+    # Whoever renews its lease in between, lives and keeps its claim.
+    unrenewed = PushRequest.objects.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
+    claim = unrenewed.owned(row.owner)
     lost: dict[str, Any] = {"error_code": "worker_lost", "error": "the worker is gone"}
     if row.cancel_requested_at is not None:
         return _end(claim, row, Status.CANCELED, error_code="canceled")
@@ -108,9 +129,11 @@ def _end(rows: Any, row: PushRequest, status: Status, **fields: Any) -> bool:
 def run(stop: threading.Event) -> None:
     """Sweep every ``RELAY_INTERVAL`` seconds until ``stop`` is set. Errors are reported."""
     with sentry.background("relay"):
-        while not stop.wait(conf().RELAY_INTERVAL):
+        for turn in itertools.count():
+            if stop.wait(conf().RELAY_INTERVAL):
+                return
             try:
-                if done := sweep():
+                if done := sweep(thorough=turn % THOROUGH_EVERY == 0):
                     logger.info("Relay: %s", done)
             except (DatabaseError, RedisError) as error:
                 logger.error("Relay: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
 from .models import ApiClient, PushRequest
 from .querysets import PushRequestQuerySet
-from .queues import Bell, ring, withdraw
+from .queues import Bell, missing, ring, withdraw
 from .signals import push_request_canceled, push_request_submitted
 from .states import RETRYABLE, WAITING, Status
 from .submissions import Submission
@@ -129,13 +130,38 @@ def bell_of(row: PushRequest) -> Bell:
     return Bell(row.pk, row.priority, row.attempts)
 
 
-def ring_waiting(waiting: PushRequestQuerySet, limit: int) -> int:
-    """Move up to ``limit`` of the rows in ``waiting`` to QUEUED, ring for them, and count them.
+def ring_due(limit: int) -> int:
+    """Ring for up to ``limit`` requests whose time has come; return how many."""
+    due = PushRequest.objects.due(timezone.now())
+    ids = due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit]
+    return _ring_again(due, list(ids))
+
+
+def ring_stranded(limit: int) -> int:
+    """Ring again for requests whose job was lost, as Redis does with all its memory.
+
+    Looks at the ``limit`` requests that wait the longest, and at more where all of them had lost
+    their job; returns how many had.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    before = timezone.now() - timedelta(seconds=conf().STRANDED_AFTER)
+    queued = PushRequest.objects.stranded(before)
+    oldest = queued.order_by("queued_at").only("pk", "priority", "attempts")[:limit]
+    rung = 0
+    while lost := missing(bell_of(row) for row in oldest.all()):
+        rung += _ring_again(queued, [bell.request_id for bell in lost])
+        if len(lost) < limit:
+            break
+    return rung
+
+
+def _ring_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
+    """Move those of ``ids`` that still are in ``waiting`` to QUEUED, and ring for them.
 
     Two relays may call this with the same rows: the UPDATE asks again whether they wait, and the
     time it leaves in ``queued_at`` says who won.
     """
-    ids = list(waiting.values_list("pk", flat=True)[:limit])
     now = timezone.now()
     if not ids or not waiting.filter(pk__in=ids).transition(Status.QUEUED, queued_at=now):
         return 0

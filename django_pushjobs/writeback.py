@@ -15,8 +15,6 @@ import itertools
 import json
 import logging
 import os
-import secrets
-import socket
 import threading
 import time
 from collections import deque
@@ -36,6 +34,7 @@ from . import sentry
 from .concurrency import cooperative
 from .conf import conf
 from .models import Delivery, PushRequest
+from .processes import new_token
 from .states import DeliveryStatus, Status
 
 logger = logging.getLogger(__name__)
@@ -112,7 +111,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.name = f"{socket.gethostname()[:24]}:{self.pid}:{secrets.token_hex(4)}"
+        self.name = new_token()
         self._numbers = itertools.count(1)
         self._held: set[UUID] = set()
         self._claims: deque[tuple[UUID, Future[PushRequest | None]]] = deque()
@@ -277,6 +276,8 @@ class Ledger:
                 requests.filter(
                     pk__in=[s.request_id for s in group], owner__in={s.owner for s in group}
                 ).transition(group[0].status, **group[0].columns())
+        # Not held any more, and so not renewed, whether or not its greenlet has run since.
+        self._held.difference_update(s.request_id for s in settlements)
         return written
 
     def _fenced(

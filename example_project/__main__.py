@@ -46,10 +46,16 @@ def main() -> int:
     given = options().parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
     os.environ.setdefault("VAR_DIR", str(ROOT / "var"))
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _leave)
     screen = Screen()
     with Services(Path(os.environ["VAR_DIR"])) as services:
+
+        def leave(signum: int, frame: FrameType | None) -> NoReturn:
+            # Noted as well: raised in the callback of a dying object, it would be lost.
+            services.told_to_end = signum
+            sys.exit(128 + signum)
+
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, leave)
         try:
             return _run(given, services, screen)
         except FAILURES as error:
@@ -123,17 +129,13 @@ def _stay(services: Services, screen: Screen) -> None:
 
     :raises ProcessError: a service ended by itself.
     """
-    screen.heading("Up until Ctrl-C.")
     try:
+        screen.heading("Up until Ctrl-C.")
         while True:
             services.check()
             time.sleep(0.5)
     except KeyboardInterrupt:
         return
-
-
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + signum)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class Services:
     def __init__(self, var: Path) -> None:
         self.var = var
         self.running: list[Process] = []
+        #: The signal that told us to end, once there was one.
+        self.told_to_end: int | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -44,10 +46,13 @@ class Services:
         self._stack.close()
 
     def check(self) -> None:
-        """Make sure that all of them run.
+        """Make sure that all of them run, and shall go on doing so.
 
         :raises ProcessError: one does not.
+        :raises SystemExit: a signal told us to end.
         """
+        if self.told_to_end is not None:
+            sys.exit(128 + self.told_to_end)
         for process in self.running:
             process.check()
 

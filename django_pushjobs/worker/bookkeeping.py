@@ -21,11 +21,13 @@ from uuid import uuid4
 
 from rq.defaults import RQ_KEY_PREFIX
 from rq.executions import Execution
-from rq.job import Job, JobStatus
+from rq.job import Job, JobStatus, Retry
 from rq.queue import Queue
 from rq.results import Result
-from rq.utils import now, utcformat
+from rq.utils import as_text, now, parse_composite_key, utcformat
 from rq.worker import WorkerStatus
+
+from .scripts import FINISH, POP
 
 if TYPE_CHECKING:
     from .gevent_worker import GeventWorker
@@ -33,140 +35,8 @@ if TYPE_CHECKING:
 #: Jobs that one script handles at most: Redis serves nobody else meanwhile.
 BATCH = 64
 
-#: Take up to ARGV[1] jobs off the queues KEYS[2..], in that order, and register them as started
-#: by the worker whose hash is KEYS[1]. Returns {index of the queue, execution id, job id, {field,
-#: value, ...}} for each. Ids whose job is gone are dropped, as RQ does.
-#: See rq.executions.prepare_execution and BaseWorker.prepare_job_execution for what is written.
-POP = """
-local limit = tonumber(ARGV[1])
-local worker, prefix = ARGV[2], ARGV[3]
-local clock, stamp, interval = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local iso, busy, started = ARGV[7], ARGV[8], ARGV[9]
-local executions_key = KEYS[1] .. ':executions'
-local taken, composites, longest = {}, {}, 0
-for index = 2, #KEYS do
-    local wip = prefix .. ':wip:' .. string.sub(KEYS[index], #prefix + 8)
-    local scores = {}
-    while #taken < limit do
-        local ids = redis.call('LPOP', KEYS[index], limit - #taken)
-        if not ids then break end
-        for _, id in ipairs(ids) do
-            local job_key = prefix .. ':job:' .. id
-            local fields = redis.call('HGETALL', job_key)
-            local has_data, timeout, has_ttl = false, 0, false
-            for i = 1, #fields, 2 do
-                if fields[i] == 'data' then has_data = true
-                elseif fields[i] == 'timeout' then timeout = tonumber(fields[i + 1]) or 0
-                elseif fields[i] == 'ttl' then has_ttl = true end
-            end
-            if has_data then
-                local ttl = interval + 60
-                if timeout > 0 then ttl = math.floor(math.min(timeout, interval)) + 60 end
-                if ttl > longest then longest = ttl end
-                local execution = ARGV[10 + #taken]
-                local composite = id .. ':' .. execution
-                local key = prefix .. ':execution:' .. composite
-                redis.call('HSET', key, 'id', execution, 'job_id', id, 'created_at', stamp,
-                    'last_heartbeat', stamp, 'worker_name', worker)
-                redis.call('EXPIRE', key, ttl)
-                key = prefix .. ':executions:' .. id
-                redis.call('ZADD', key, clock + ttl + 60, execution)
-                redis.call('EXPIRE', key, ttl + 60)
-                redis.call('HSET', job_key, 'last_heartbeat', iso, 'status', started,
-                    'started_at', iso, 'worker_name', worker)
-                if has_ttl then redis.call('PERSIST', job_key) end
-                scores[#scores + 1] = clock + ttl
-                scores[#scores + 1] = composite
-                composites[#composites + 1] = composite
-                taken[#taken + 1] = {index - 2, execution, id, fields}
-            end
-        end
-    end
-    if #scores > 0 then redis.call('ZADD', wip, unpack(scores)) end
-end
-if #taken > 0 then
-    redis.call('SADD', executions_key, unpack(composites))
-    redis.call('EXPIRE', executions_key, longest + 60)
-    redis.call('HSET', KEYS[1], 'state', busy, 'last_heartbeat', iso)
-    redis.call('EXPIRE', KEYS[1], longest)
-end
-return taken
-"""
-
-#: Record jobs that finished; ARGV from 6 on holds :data:`FIELDS` values for each.
-#: Returns the numbers, from 1, of jobs that got dependents meanwhile: they are left as they were.
-#: See BaseWorker.handle_job_success for what is written.
-FINISH = """
-local worker, prefix, finished = ARGV[1], ARGV[2], ARGV[3]
-local clock, success = tonumber(ARGV[4]), ARGV[5]
-local left, count, seconds = {}, 0, 0
-local executions, composites, removed, scores = {}, {}, {}, {}
-local width = 9
--- One look at all jobs together saves one at each: hardly any has dependents, or a second
--- execution beside ours.
-local dependents_keys, executions_keys = {}, {}
-for first = 6, #ARGV, width do
-    table.insert(dependents_keys, prefix .. ':job:' .. ARGV[first] .. ':dependents')
-    table.insert(executions_keys, prefix .. ':executions:' .. ARGV[first])
-end
-local dependents = redis.call('EXISTS', unpack(dependents_keys))
-local alone = #redis.call('ZUNION', #executions_keys, unpack(executions_keys)) <= #executions_keys
-for first = 6, #ARGV, width do
-    local id, execution, origin = ARGV[first], ARGV[first + 1], ARGV[first + 2]
-    local started_iso, ended_iso = ARGV[first + 3], ARGV[first + 4]
-    local created, ended = ARGV[first + 5], ARGV[first + 6]
-    local ttl, value = tonumber(ARGV[first + 7]), ARGV[first + 8]
-    local job_key = prefix .. ':job:' .. id
-    if dependents > 0 and redis.call('EXISTS', job_key .. ':dependents') == 1 then
-        left[#left + 1] = (first - 6) / width + 1
-    else
-        local composite = id .. ':' .. execution
-        redis.call('HSET', job_key, 'status', finished, 'started_at', started_iso,
-            'ended_at', ended_iso, 'last_heartbeat', ended_iso, 'worker_name', worker)
-        local results = prefix .. ':results:' .. id
-        local entry = {'type', success, 'worker_name', worker, 'execution_id', execution,
-            'execution_started_at', created, 'execution_ended_at', ended}
-        if value ~= '' then
-            table.insert(entry, 5, 'return_value')
-            table.insert(entry, 6, value)
-        end
-        redis.call('XADD', results, 'MAXLEN', '~', 10, '*', unpack(entry))
-        local score = '+inf'
-        if ttl > 0 then
-            redis.call('EXPIRE', results, ttl)
-            redis.call('EXPIRE', job_key, ttl)
-            score = clock + ttl
-        else
-            redis.call('PERSIST', results)
-        end
-        local registry = prefix .. ':finished:' .. origin
-        scores[registry] = scores[registry] or {}
-        table.insert(scores[registry], score)
-        table.insert(scores[registry], id)
-        local wip = prefix .. ':wip:' .. origin
-        removed[wip] = removed[wip] or {}
-        table.insert(removed[wip], composite)
-        if alone then
-            executions[#executions + 1] = prefix .. ':executions:' .. id
-        else
-            redis.call('ZREM', prefix .. ':executions:' .. id, execution)
-        end
-        executions[#executions + 1] = prefix .. ':execution:' .. composite
-        composites[#composites + 1] = composite
-        count = count + 1
-        seconds = seconds + (tonumber(ended) - tonumber(created))
-    end
-end
-if count > 0 then
-    for registry, entries in pairs(scores) do redis.call('ZADD', registry, unpack(entries)) end
-    for wip, members in pairs(removed) do redis.call('ZREM', wip, unpack(members)) end
-    redis.call('DEL', unpack(executions))
-    redis.call('SREM', KEYS[1] .. ':executions', unpack(composites))
-    redis.call('HINCRBY', KEYS[1], 'successful_job_count', count)
-    redis.call('HINCRBYFLOAT', KEYS[1], 'total_working_time', string.format('%.6f', seconds))
-end
-return left
-"""
+#: The ways in which RQ's queue gives jobs to workers, none of which is used here.
+DEQUEUING = ("dequeue_any", "lpop", "lmove", "pop_job_id", "_fetch_dequeued_job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +81,22 @@ def is_plain(job: Job, return_value: Any, result_ttl: int) -> bool:
         and not job.has_rate_limit
         and not job.webhooks
         and not job._dependency_ids
-        and type(return_value).__name__ != "Retry"
+        and not isinstance(return_value, Retry)
     )
+
+
+def refuse_own_dequeuing(queue_class: type[Queue]) -> None:
+    """
+    :raises TypeError: the class has its own way to hand out jobs, which we would bypass.
+    """
+    for name in DEQUEUING:
+        # Looked up without being bound, so that class methods compare.
+        theirs = next(vars(base)[name] for base in queue_class.__mro__ if name in vars(base))
+        if theirs is not vars(Queue)[name]:
+            raise TypeError(
+                "GeventWorker takes jobs off queues in batches and would never call "
+                f"{queue_class.__name__}.{name}(): use RQ's own worker with this queue class"
+            )
 
 
 class Bookkeeping:
@@ -223,10 +107,14 @@ class Bookkeeping:
         self._pop = worker.connection.register_script(POP)
         self._finish = worker.connection.register_script(FINISH)
 
-    def pop(self, queues: Sequence[Queue], limit: int) -> list[Started | Unreadable]:
+    def pop(
+        self, queues: Sequence[Queue], limit: int, *, in_turn: bool = False
+    ) -> list[Started | Unreadable]:
         """Take up to ``limit`` jobs off ``queues``, the first ones first, as started.
 
         Does not wait: an empty list means that the queues are empty.
+
+        :param in_turn: take one job of each queue, then the next of each, and so on.
         """
         limit = min(limit, BATCH)
         at = now()
@@ -234,8 +122,10 @@ class Bookkeeping:
             keys=[self.worker.key, *(queue.key for queue in queues)],
             args=[
                 limit,
+                1 if in_turn else limit,
                 self.worker.name,
                 RQ_KEY_PREFIX,
+                self.worker.job_class.redis_job_namespace_prefix,
                 int(at.timestamp()),
                 at.timestamp(),
                 self.worker.job_monitoring_interval,
@@ -269,9 +159,46 @@ class Bookkeeping:
         job._status = JobStatus.STARTED
         return Started(job, queue, execution)
 
+    def strays(self) -> list[Started | Unreadable]:
+        """Return the jobs that Redis has registered as ours, but that do not run here.
+
+        The answer to a call that took them off their queues was lost with its connection.
+        """
+        worker = self.worker
+        composites = map(as_text, worker.connection.smembers(worker.executions_key))
+        found: list[Started | Unreadable] = []
+        for composite in composites:
+            job_id, execution_id = parse_composite_key(composite)
+            if execution_id in worker.running:
+                continue
+            job_key = worker.job_class.redis_job_namespace_prefix + job_id
+            record = worker.connection.hgetall(job_key)
+            if as_text(record.get(b"worker_name", b"")) == worker.name and b"data" in record:
+                queue = self._queue_of(as_text(record.get(b"origin", b"")))
+                fields: list[Any] = [part for item in record.items() for part in item]
+                found.append(self._restore(queue, execution_id, job_id, fields, now()))
+            else:
+                worker.connection.srem(worker.executions_key, composite)
+        return found
+
+    def _queue_of(self, name: str) -> Queue:
+        for queue in self.worker.queues:
+            if queue.name == name:
+                return queue
+        worker = self.worker
+        return worker.queue_class(
+            name,
+            connection=worker.connection,
+            job_class=worker.job_class,
+            serializer=worker.serializer,
+        )
+
     @staticmethod
     def _fill(job: Job, fields: dict[bytes, bytes]) -> None:
         """Let the job read its record, all but two dates, for which RQ is slow."""
+        if type(job) is not Job:
+            job.restore(fields)
+            return
         created_at, enqueued_at = fields.pop(b"created_at", b""), fields.pop(b"enqueued_at", b"")
         job.restore(fields)
         if created_at:

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+import time
 
 import gevent
 import setproctitle
@@ -16,12 +17,16 @@ from django.utils.module_loading import import_string
 from django_rq.jobs import get_job_class
 from django_rq.queues import get_queues
 from django_rq.workers import get_exception_handlers
+from redis.exceptions import RedisError
+from rq.worker import DequeueStrategy
 
 from .. import sentry
+from . import registry, vitals
 from .arbiter import SIGNALS, Seat
 from .exitcodes import ExitCode
 from .gevent_worker import GeventWorker
 from .options import WorkerOptions
+from .watchdog import Watchdog, dump_stacks
 
 logger = logging.getLogger(__name__)
 
@@ -51,18 +56,18 @@ def live(seat: Seat, options: WorkerOptions) -> int:
     gevent.reinit()
     random.seed()
     faulthandler.enable()
-    setproctitle.setproctitle(f"rqgeventworker: {seat.name}")
     # Ctrl-C reaches every process of the terminal; it is the arbiter who tells us to stop. The
     # handlers we inherit are the arbiter's.
-    for signum in (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, dump_stacks)
     try:
-        worker = make_worker(seat.name, options)
+        worker = make_worker(seat.worker_name(os.getpid()), options)
+        return Child(seat, options, worker).run()
     except Exception:
-        logger.exception("Process %d cannot boot", os.getpid())
-        return ExitCode.BOOT_FAILED
-    return Child(seat, options, worker).run()
+        logger.exception("Process %d failed", os.getpid())
+        return ExitCode.CRASHED if seat.heart.ready else ExitCode.BOOT_FAILED
 
 
 def make_worker(name: str, options: WorkerOptions) -> GeventWorker:
@@ -90,7 +95,9 @@ class Child:
         self.seat = seat
         self.options = options
         self.worker = worker
-        self.exit_code = ExitCode.OK
+        self.watchdog = Watchdog(worker.name)
+        #: Why it stops taking jobs before it is told to.
+        self.leaving: ExitCode | None = None
         self._stop_services = threading.Event()
 
     def run(self) -> int:
@@ -102,20 +109,28 @@ class Child:
                 logging_level=options.log_level,
                 max_jobs=options.max_jobs,
                 max_idle_time=options.max_idle_time,
+                with_scheduler=options.with_scheduler,
+                dequeue_strategy=DequeueStrategy(options.dequeue_strategy),
             )
-        except ValueError:
-            # A worker of this name is registered already.
-            logger.exception("Process %d cannot register", os.getpid())
-            return ExitCode.BOOT_FAILED
         finally:
             self._stop_services.set()
             connections.close_all()
             sentry.flush(SENTRY_TIMEOUT)
-        if options.max_jobs is not None and not worker._stop_requested:
+        if self.leaving is not None:
+            return self.leaving
+        if options.max_jobs is not None and worker.taken >= options.max_jobs:
             return ExitCode.RECYCLE
-        return self.exit_code
+        if worker.dismissed and not options.burst:
+            # As in RQ's worker pool: the command is for a worker, the number of them is ours.
+            return ExitCode.RECYCLE
+        return ExitCode.OK
 
     def _ready(self) -> None:
+        """Called when the worker is registered in RQ and about to take jobs."""
+        for name in self.seat.fallen:
+            if count := registry.recover(self.worker, name):
+                logger.warning("Worker %s: %d jobs of %s recovered", self.worker.name, count, name)
+        self.watchdog.start()
         gevent.spawn(self._beat)
         if self.seat.slot == 0:
             for path in self.options.services:
@@ -123,13 +138,40 @@ class Child:
                 threading.Thread(target=service, args=(self._stop_services,), daemon=True).start()
         # From here on there are handlers for what the arbiter had blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        logger.info("Worker %s is ready", self.seat.name)
+        logger.info("Worker %s is ready", self.worker.name)
 
     def _beat(self) -> None:
+        published_at = 0.0
         while True:
             self.seat.heart.beat()
-            if os.getppid() != self.seat.arbiter_pid and not self.worker._stop_requested:
-                logger.error("Worker %s: the arbiter is gone, leaving", self.seat.name)
-                self.exit_code = ExitCode.ORPHANED
-                self.worker.request_stop(signal.SIGTERM, None)
+            self.watchdog.turn()
+            self._look_around()
+            if time.monotonic() - published_at >= vitals.INTERVAL:
+                published_at = time.monotonic()
+                gevent.spawn(self._publish)
             gevent.sleep(BEAT)
+
+    def _look_around(self) -> None:
+        """Leave where the arbiter is gone, or where we have grown too large."""
+        limit = self.options.max_memory
+        if self.leaving is not None:
+            return
+        if os.getppid() != self.seat.arbiter_pid:
+            logger.error("Worker %s: the arbiter is gone, leaving", self.worker.name)
+            self._leave(ExitCode.ORPHANED)
+        elif limit is not None and vitals.resident_memory() > limit * 1024 * 1024:
+            logger.info("Worker %s: has more than %d MiB, leaving", self.worker.name, limit)
+            self._leave(ExitCode.RECYCLE)
+
+    def _leave(self, code: ExitCode) -> None:
+        self.leaving = code
+        self.worker.request_stop(signal.SIGTERM, None)
+
+    def _publish(self) -> None:
+        worker = self.worker
+        busy = len(worker.running)
+        setproctitle.setproctitle(f"rqgeventworker: {worker.name} {busy}/{worker.concurrency} jobs")
+        try:
+            vitals.publish(worker.connection, worker.name, busy=busy, slots=worker.concurrency)
+        except RedisError:
+            pass  # the worker's loop says that Redis is away

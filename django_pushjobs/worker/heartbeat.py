@@ -1,4 +1,4 @@
-"""Proof of life of a child: a clock in memory that both sides of the fork can see."""
+"""Proof of life of a child: a few bytes of memory that both sides of the fork can see."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import mmap
 import struct
 import time
 
-_LAYOUT = struct.Struct("d?")
+_BEAT = struct.Struct("d")
+_READY = _BEAT.size
 
 
 class Heart:
@@ -17,29 +18,31 @@ class Heart:
     """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _LAYOUT.size)
-        self._write(ready=False)
+        self._memory = mmap.mmap(-1, _BEAT.size + 1)
+        self._touch()
+
+    # The child's side.
 
     def beat(self) -> None:
-        """Say that the child lives and does its work."""
-        self._write(ready=True)
+        """Say that the child has booted, lives and does its work."""
+        self._touch()
+        self._memory[_READY] = 1
+
+    # The arbiter's side.
 
     @property
     def silence(self) -> float:
         """Seconds since the last beat, or since the child was forked."""
-        return time.monotonic() - self._read()[0]
+        last: float = _BEAT.unpack_from(self._memory)[0]
+        return time.monotonic() - last
 
     @property
     def ready(self) -> bool:
         """The child has booted."""
-        return self._read()[1]
-
-    def _read(self) -> tuple[float, bool]:
-        last, ready = _LAYOUT.unpack_from(self._memory)
-        return last, ready
-
-    def _write(self, *, ready: bool) -> None:
-        _LAYOUT.pack_into(self._memory, 0, time.monotonic(), ready)
+        return self._memory[_READY] == 1
 
     def close(self) -> None:
         self._memory.close()
+
+    def _touch(self) -> None:
+        _BEAT.pack_into(self._memory, 0, time.monotonic())

@@ -30,6 +30,9 @@ class WorkerOptions:
     :param burst: end when the queues are empty.
     :param max_jobs: replace a child after it ran so many jobs.
     :param max_idle_time: end a child that had nothing to do for so long.
+    :param max_memory: replace a child, once its jobs have ended, that has more MiB resident.
+    :param with_scheduler: move RQ's scheduled jobs to their queues when they are due.
+    :param dequeue_strategy: RQ's name for the order in which queues are looked at.
     :param worker_ttl: how long RQ believes in a worker it has not heard of.
     :param graceful_timeout: how long a stop waits for running jobs.
     :param hang_timeout: how long a child may be silent before it is killed and replaced.
@@ -45,6 +48,9 @@ class WorkerOptions:
     burst: bool = False
     max_jobs: int | None = None
     max_idle_time: int | None = None
+    max_memory: int | None = None
+    with_scheduler: bool = False
+    dequeue_strategy: str = "default"
     worker_ttl: int = 420
     graceful_timeout: float = 30.0
     hang_timeout: float = 30.0
@@ -59,6 +65,7 @@ class WorkerOptions:
             ("concurrency", 1, 10_000),
             ("max_jobs", 1, None),
             ("max_idle_time", 1, None),
+            ("max_memory", 1, None),
             ("worker_ttl", 30, None),
             ("graceful_timeout", 0, None),
             ("hang_timeout", 1, None),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +25,7 @@ from django_pushjobs.delivery import deliver
 from django_pushjobs.identifiers import delivery_id
 from django_pushjobs.jobs import run_push_request
 from django_pushjobs.models import Delivery, PushRequest
+from django_pushjobs.processes import new_token
 from django_pushjobs.signals import push_request_finished
 from django_pushjobs.states import DeliveryStatus, Status
 
@@ -254,9 +257,9 @@ class TestRelay:
         self, provider: type[Scripted], redis: Redis
     ) -> None:
         submit("a")
-        redis.flushdb()
-        assert not relay.sweep()
         PushRequest.objects.update(queued_at=timezone.now() - timedelta(hours=1))
+        assert not relay.sweep()
+        redis.flushdb()
         assert relay.sweep().rung == 1
         assert not relay.sweep()
         assert redis.llen("rq:queue:pushjobs") == 1
@@ -274,3 +277,22 @@ class TestRelay:
             assert relay.sweep().recovered == 1
             row.refresh_from_db()
         assert (row.status, row.error_code, row.unknown) == (Status.FAILED, "worker_lost", 1)
+
+    def test_frees_at_once_what_a_dead_process_had_claimed(self, provider: type[Scripted]) -> None:
+        mine, dead, elsewhere = submit("a"), submit("b"), submit("c")
+        with subprocess.Popen(["true"]) as gone:
+            gone.wait()
+        token = new_token()
+        owners = {
+            mine: token,
+            dead: token.replace(f":{os.getpid()}:", f":{gone.pid}:"),
+            elsewhere: f"another-host:{gone.pid}:1234",
+        }
+        for row, owner in owners.items():
+            PushRequest.objects.filter(pk=row.pk).transition(
+                Status.RUNNING, owner=f"{owner}:7", attempts=1,
+                lease_expires_at=timezone.now() + timedelta(hours=1),
+            )  # fmt: skip
+        assert relay.sweep().recovered == 1
+        statuses = dict(PushRequest.objects.values_list("pk", "status"))
+        assert statuses == {mine.pk: "running", dead.pk: "queued", elsewhere.pk: "running"}

@@ -3,7 +3,7 @@
 import os
 
 from example_project.settings import *  # noqa: F403
-from example_project.settings import PUSHJOBS
+from example_project.settings import PUSHJOBS, RQ_QUEUES  # noqa: F401
 
 PUSHJOBS = PUSHJOBS | {
     "LEASE": float(os.environ.get("TEST_LEASE", "60")),

@@ -18,12 +18,12 @@ _OF_THE_PROCESS = {"pid", "ip_address", "hostname", "birth", "total_working_time
 
 
 def state(connection: Redis, worker: str) -> dict[str, Any]:
-    """Return every key with its value and its time to live, ``worker`` called ``<worker>``.
+    """Return every key of RQ with its value and its time to live, ``worker`` called ``<worker>``.
 
     A time to live is rounded up to tens of seconds: two workers are never run at the same second.
     """
     found: dict[str, Any] = {}
-    for raw in connection.scan_iter(count=1_000):
+    for raw in connection.scan_iter("rq:*", count=1_000):
         key = raw.decode()
         value = _value(connection, key)
         ttl = connection.ttl(key)
@@ -50,7 +50,7 @@ def _value(connection: Redis, key: str) -> Any:
 
 
 def _ahead(score: float, now: int) -> float:
-    return score if score == float("inf") else -(-int(score - now) // 10) * 10
+    return score if score == float("inf") or score <= 0 else -(-int(score - now) // 10) * 10
 
 
 def _compare(value: Any, worker: str) -> Any:

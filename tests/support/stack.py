@@ -38,6 +38,13 @@ class Program:
                 start_new_session=True,
             )
 
+    @classmethod
+    def adopt(cls, popen: Any, log: Path) -> Program:
+        """Return a program for a process that was started in another way."""
+        program = cls.__new__(cls)
+        program.popen, program.log = popen, log
+        return program
+
     @property
     def pid(self) -> int:
         return self.popen.pid

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 #: Layer -> its modules (patterns below the package). The first layer that matches counts.
 LAYERS = {
     "root": ["__init__"],
-    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "concurrency"],
+    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "concurrency", "processes"],
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": ["backends", "backends.*", "queues", "recipients", "callbacks.signing", "submissions"],
@@ -35,11 +35,10 @@ LAYERS = {
     ],
     "supervisor": [
         "worker",
-        *[f"worker.{m}" for m in ("arbiter", "heartbeat", "options", "exitcodes", "launcher")],
+        *[f"worker.{m}" for m in ("arbiter", "heartbeat", "notify", "options", "exitcodes")],
+        "worker.launcher",
     ],
-    "child": [
-        f"worker.{m}" for m in ("child", "gevent_worker", "bookkeeping", "registry", "timeouts")
-    ],
+    "child": ["worker.*"],
 }  # fmt: skip
 
 #: Layer -> the layers it may import, besides itself.
@@ -61,8 +60,11 @@ EXCEPT = {"surface": ["queues", "writeback", "delivery", "jobs"]}
 #: Layers that load before Django and gevent: nothing but the standard library.
 STDLIB_ONLY = ["root", "supervisor"]
 
+#: The commands that start and show the worker.
+COMMANDS = ["management.commands.rqgeventworker", "management.commands.pushjobs_workers"]
+
 #: Where RQ is at home: our doorbell, the worker with its command, and whoever counts.
-RQ = ["queues", "worker.*", "management.commands.rqgeventworker", "monitoring", "monitoring.*"]
+RQ = ["queues", "worker.*", *COMMANDS, "monitoring", "monitoring.*"]
 
 #: Third-party package -> the modules that may import it. Django is everybody's.
 OWNERS = {
@@ -73,7 +75,8 @@ OWNERS = {
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],
-    "setproctitle": ["worker.*"],
+    "setproctitle": ["worker.*", *COMMANDS],
+    "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],

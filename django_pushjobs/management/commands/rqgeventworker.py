@@ -10,20 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import setproctitle
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_rq.queues import get_queues
 from redis.exceptions import RedisError
-from rq.logutils import setup_loghandlers
+from rq.worker import DequeueStrategy
 
 from ... import sentry
 from ...conf import conf
-from ...worker import registry
-from ...worker.arbiter import Arbiter
-from ...worker.launcher import exec_patched, is_patched
+from ...worker import logs, registry
+from ...worker.arbiter import PROBE, VETERANS, Arbiter
+from ...worker.launcher import MARKER, exec_patched, is_patched
 from ...worker.options import OptionError, WorkerOptions
 
 RELAY = "django_pushjobs.relay.run"
+RELOADER = "django_pushjobs.worker.reloader.run"
 LOG_LEVELS = {0: "WARNING", 1: "INFO", 2: "DEBUG", 3: "DEBUG"}
 
 DEFAULTS = WorkerOptions(queues=(), name="defaults")
@@ -33,7 +35,8 @@ class Command(BaseCommand):
     help = (
         "Run RQ jobs on gevent: pre-forked processes that each run many jobs at once. "
         "Signals to the first process: TERM or INT stops it once the running jobs have ended, a "
-        "second one at once; TTIN and TTOU add and remove a process."
+        "second one at once; HUP loads new code without a moment of rest; TTIN and TTOU add and "
+        "remove a process; USR1 dumps the stacks of all greenlets and threads."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,6 +53,11 @@ class Command(BaseCommand):
         add("--max-jobs", type=int, metavar="N", help="replace a process after it ran N jobs")
         add("--max-idle-time", type=int, metavar="SECONDS",
             help="end a process that had nothing to do for so long")  # fmt: skip
+        add("--with-scheduler", action="store_true",
+            help="move RQ's scheduled jobs to their queues when they are due")  # fmt: skip
+        add("--dequeue-strategy", choices=[strategy.value for strategy in DequeueStrategy],
+            default=DEFAULTS.dequeue_strategy, help="which queue comes next (default: "
+            "%(default)s, the first one with jobs)")  # fmt: skip
         add("--worker-ttl", type=int, default=DEFAULTS.worker_ttl, metavar="SECONDS",
             help="how long RQ believes in a worker it has not heard of")  # fmt: skip
         add("--graceful-timeout", type=float, default=DEFAULTS.graceful_timeout, metavar="SECONDS",
@@ -59,6 +67,13 @@ class Command(BaseCommand):
             "(default: %(default)s)")  # fmt: skip
         add("--job-class", metavar="PATH", help="RQ job class to use")
         add("--queue-class", metavar="PATH", help="RQ queue class to use")
+        add("--max-memory", type=int, metavar="MIB",
+            help="replace a process, once its jobs have ended, that has grown larger")  # fmt: skip
+        add("--log-format", choices=logs.FORMATS, default="text",
+            help="json: one object a line (default: %(default)s)")  # fmt: skip
+        add(
+            "--reload", action="store_true", help="new code as soon as it is saved; for development"
+        )
         add("--no-relay", action="store_true", help="leave the outbox relay to other workers")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -69,12 +84,18 @@ class Command(BaseCommand):
                     "gevent has to patch first: start this program with 'python -m gevent.monkey'"
                 )
             exec_patched()
+        os.environ.pop(MARKER, None)
         # What the children run can only be imported where gevent has patched.
         from ...worker.child import come_to_rest, live
 
+        try:
+            logs.set_up(worker_options.log_level, options["log_format"])
+        except ImportError as error:
+            raise CommandError(f"--log-format json needs python-json-logger: {error}") from None
+        if os.environ.pop(PROBE, None):
+            return  # the arbiter that asked goes on with this code
         self._check(worker_options)
-        for name in ("rq.worker", "django_pushjobs"):
-            setup_loghandlers(worker_options.log_level, name=name)
+        setproctitle.setproctitle(f"rqgeventworker: {worker_options.name} (arbiter)")
         come_to_rest()
         # An event that the arbiter has not sent at a fork would be sent by the child as well.
         sentry.ignore("django_pushjobs.worker.arbiter")
@@ -95,12 +116,16 @@ class Command(BaseCommand):
         try:
             return WorkerOptions(
                 queues=queues,
-                services=() if options["no_relay"] else (RELAY,),
+                services=self._services(options),
                 log_level=LOG_LEVELS[options["verbosity"]],
                 **given,
             )
         except OptionError as error:
             raise CommandError(str(error)) from None
+
+    def _services(self, options: dict[str, Any]) -> tuple[str, ...]:
+        relay = () if options["no_relay"] else (RELAY,)
+        return (*relay, RELOADER) if options["reload"] else relay
 
     def _check(self, options: WorkerOptions) -> None:
         try:
@@ -113,7 +138,8 @@ class Command(BaseCommand):
             raise CommandError(f"Redis is not reachable: {error}") from None
         finally:
             connection.close()
-        if namesakes:
+        # After a reload the children from before it have our name.
+        if namesakes and VETERANS not in os.environ:
             raise CommandError(f"--name {options.name} is taken: {namesakes[0]} is alive")
 
 

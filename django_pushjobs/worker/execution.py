@@ -1,0 +1,187 @@
+"""The life of one job in its greenlet, from its start to the record of its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from django.db import connections
+from rq.callbacks import execute_stopped_callback
+from rq.exceptions import DeserializationError
+from rq.job import Job, JobStatus
+from rq.timeouts import JobTimeoutException
+from rq.utils import now
+
+from .. import sentry
+from .bookkeeping import Finished, Started, is_plain
+
+if TYPE_CHECKING:
+    from .gevent_worker import GeventWorker
+
+#: Seconds that a job may go on after its timeout, say because it caught it. RQ's worker has the
+#: same patience with its horses.
+PATIENCE = 60.0
+
+
+class Ended(gevent.GreenletExit):
+    """Thrown into the function of a job to end it from outside."""
+
+
+class Stopped(Ended):
+    """By a command of RQ that named this job."""
+
+
+class Killed(Ended):
+    """As RQ kills a work horse: the job did not end by itself, and failed."""
+
+
+class Abandoned(Ended):
+    """By a cold stop: what becomes of the job is for those who come after us."""
+
+
+class JobRun:
+    """One job that was registered as started, and the greenlet that runs it."""
+
+    __slots__ = ("_inside", "ending", "greenlet", "started", "worker")
+
+    def __init__(self, worker: GeventWorker, started: Started) -> None:
+        self.worker = worker
+        self.started = started
+        self.ending: type[Ended] | None = None
+        #: The greenlet, while it is inside the function of the job: only there it may be ended.
+        self._inside: gevent.Greenlet[..., Any] | None = None
+        self.greenlet: gevent.Greenlet[..., Any] = gevent.spawn(self._run)
+
+    def end(self, how: type[Ended]) -> None:
+        """End the job at the point where it waits; nothing happens to one that has returned."""
+        self.ending = how
+        gevent.get_hub().loop.run_callback(self._throw)
+
+    def _throw(self) -> None:
+        if self._inside is not None and self.ending is not None:
+            self._inside.throw(self.ending)
+
+    def is_overdue(self, at: datetime) -> bool:
+        """Return whether the job goes on although its time was up long ago."""
+        job = self.started.job
+        if not job.timeout or job.timeout < 0 or job.started_at is None:
+            return False
+        return (at - job.started_at).total_seconds() > job.timeout + PATIENCE
+
+    def _run(self) -> None:
+        # The watchdog looks for this variable to name the job that blocks the hub.
+        started = self.started
+        try:
+            with sentry.job_scope(
+                started.job.id, queue=started.job.origin, function=_function_of(started.job)
+            ):
+                self._perform()
+        except Stopped:
+            self._guarded(self._record_stopped)
+        except Killed:
+            self._guarded(lambda: self._record_killed("the job was ended from outside"))
+        except Abandoned:
+            self.worker.log.warning(
+                "Worker %s: job %s was abandoned", self.worker.name, started.job.id
+            )
+        except BaseException as error:
+            # The code around the job raised, an exception handler maybe. It is where a horse of
+            # RQ's worker would have died.
+            self.worker.log.exception(
+                "Worker %s: the end of job %s", self.worker.name, started.job.id
+            )
+            reason = repr(error)
+            self._guarded(lambda: self._record_killed(reason))
+        finally:
+            for connection in connections.all(initialized_only=True):
+                connection.close()
+            self.worker.job_ended(self)
+
+    def _perform(self) -> None:
+        """RQ's ``perform_job`` for a job that is registered as started already."""
+        worker, job = self.worker, self.started.job
+        queue, execution = self.started.queue, self.started.execution
+        try:
+            job.started_at = now()
+            timeout = job.timeout or worker.queue_class.DEFAULT_TIMEOUT
+            with worker.death_penalty_class(timeout, JobTimeoutException, job_id=job.id):
+                return_value = self._call()
+            result_ttl = job.get_result_ttl(worker.default_result_ttl)
+            if not is_plain(job, return_value, result_ttl):
+                worker.wait_for_redis()
+                worker._finalize_success(job, queue, execution, return_value)
+                return
+            job._result, job._status, job.ended_at = return_value, JobStatus.FINISHED, now()
+            if not worker.recorder.record(Finished(self.started, result_ttl, return_value)):
+                # It got dependents while it ran, or it was deleted: RQ knows what to do.
+                worker.handle_job_success(job, queue, queue.started_job_registry, execution)
+        except Ended:
+            raise
+        except BaseException as error:
+            exc_info = sys.exc_info()
+            sentry.capture(error)
+            worker.wait_for_redis()
+            worker._finalize_failure(job, queue, execution, exc_info)
+
+    def _call(self) -> Any:
+        """Call the function; whatever it makes of being ended, it is ended."""
+        job = self.started.job
+        self._inside = gevent.getcurrent()  # type: ignore[assignment]
+        try:
+            return_value = job.perform() if self.ending is None else None
+        except BaseException:
+            if self.ending is None:
+                raise
+        finally:
+            self._inside = None
+        if self.ending is not None:
+            raise self.ending
+        return return_value
+
+    # Ends that RQ's worker learns from the death of its horse.
+
+    def _guarded(self, record: Any) -> None:
+        try:
+            self.worker.wait_for_redis()
+            record()
+        except BaseException:
+            self.worker.log.exception(
+                "Worker %s: job %s could not be recorded", self.worker.name, self.started.job.id
+            )
+
+    def _record_stopped(self) -> None:
+        worker, job = self.worker, self.started.job
+        worker.log.warning("Worker %s: job %s stopped by user", worker.name, job.id)
+        job.ended_at = now()
+        try:
+            execute_stopped_callback(job, worker.death_penalty_class)
+        except BaseException:
+            worker.log.exception("Worker %s: stopped callback of job %s", worker.name, job.id)
+        # handle_job_failure looks at it before it first waits, so no other greenlet can see it.
+        worker._stopped_job_id = job.id
+        self._record_failure("Job stopped by user, greenlet ended.")
+
+    def _record_killed(self, reason: str) -> None:
+        worker, job = self.worker, self.started.job
+        job.ended_at = now()
+        try:
+            worker.handle_work_horse_killed(job, 0, signal.SIGKILL.value, None)
+        except BaseException:
+            worker.log.exception("Worker %s: handler of killed horses", worker.name)
+        self._record_failure(f"Work-horse terminated unexpectedly; {reason}")
+
+    def _record_failure(self, reason: str) -> None:
+        started = self.started
+        self.worker.handle_job_failure(
+            started.job, started.queue, exc_string=reason, execution=started.execution
+        )
+
+
+def _function_of(job: Job) -> str:
+    with suppress(DeserializationError):
+        return job.func_name or ""
+    return ""

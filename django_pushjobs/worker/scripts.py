@@ -1,0 +1,156 @@
+"""The Lua scripts of :mod:`.bookkeeping`: Redis runs each as a whole, or not at all."""
+
+#: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
+#: register them as started by the worker whose hash is KEYS[1]. Returns {index of the queue,
+#: execution id, job id, {field, value, ...}} for each. Ids whose job is gone are dropped, as RQ
+#: does. See rq.executions.prepare_execution and BaseWorker.prepare_job_execution for what is
+#: written.
+POP = """
+local limit, stride = tonumber(ARGV[1]), tonumber(ARGV[2])
+local worker, prefix, job_prefix = ARGV[3], ARGV[4], ARGV[5]
+local clock, stamp, interval = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+local iso, busy, started = ARGV[9], ARGV[10], ARGV[11]
+local executions_key = KEYS[1] .. ':executions'
+local taken, composites, scores, longest = {}, {}, {}, 0
+
+local function start(index, id)
+    local job_key = job_prefix .. id
+    local fields = redis.call('HGETALL', job_key)
+    local has_data, timeout, origin = false, 0, ''
+    for i = 1, #fields, 2 do
+        if fields[i] == 'data' then has_data = true
+        elseif fields[i] == 'timeout' then timeout = tonumber(fields[i + 1]) or 0
+        elseif fields[i] == 'origin' then origin = fields[i + 1] end
+    end
+    if not has_data then return 0 end
+    local ttl = interval + 60
+    if timeout > 0 then ttl = math.floor(math.min(timeout, interval)) + 60 end
+    if ttl > longest then longest = ttl end
+    local execution = ARGV[12 + #taken]
+    local composite = id .. ':' .. execution
+    local key = prefix .. ':execution:' .. composite
+    redis.call('HSET', key, 'id', execution, 'job_id', id, 'created_at', stamp,
+        'last_heartbeat', stamp, 'worker_name', worker)
+    redis.call('EXPIRE', key, ttl)
+    key = prefix .. ':executions:' .. id
+    redis.call('ZADD', key, clock + ttl + 60, execution)
+    redis.call('EXPIRE', key, ttl + 60)
+    redis.call('HSET', job_key, 'last_heartbeat', iso, 'status', started,
+        'started_at', iso, 'worker_name', worker)
+    -- It had a time to live, or failed before and was put back on the queue.
+    redis.call('PERSIST', job_key)
+    local wip = prefix .. ':wip:' .. origin
+    scores[wip] = scores[wip] or {}
+    table.insert(scores[wip], clock + ttl)
+    table.insert(scores[wip], composite)
+    composites[#composites + 1] = composite
+    taken[#taken + 1] = {index - 2, execution, id, fields}
+    return 1
+end
+
+local function turn(index)
+    local left = stride
+    while left > 0 and #taken < limit do
+        local ids = redis.call('LPOP', KEYS[index], math.min(left, limit - #taken))
+        if not ids then return end
+        for _, id in ipairs(ids) do left = left - start(index, id) end
+    end
+end
+
+local before
+repeat
+    before = #taken
+    for index = 2, #KEYS do turn(index) end
+until #taken == before or #taken >= limit
+for wip, entries in pairs(scores) do redis.call('ZADD', wip, unpack(entries)) end
+if #taken > 0 then
+    redis.call('SADD', executions_key, unpack(composites))
+    redis.call('EXPIRE', executions_key, longest + 60)
+    redis.call('HSET', KEYS[1], 'state', busy, 'last_heartbeat', iso)
+    redis.call('EXPIRE', KEYS[1], longest)
+end
+return taken
+"""
+
+#: Record jobs that finished; ARGV from 6 on holds :data:`FIELDS` values for each.
+#: Returns the numbers, from 1, of jobs that got dependents meanwhile, or that were deleted: they
+#: are left as they were. May be called again with what it has recorded, should its answer be lost.
+#: See BaseWorker.handle_job_success for what is written.
+FINISH = """
+local worker, prefix, finished = ARGV[1], ARGV[2], ARGV[3]
+local clock, success = tonumber(ARGV[4]), ARGV[5]
+local left, count, seconds = {}, 0, 0
+local executions, composites, removed, scores = {}, {}, {}, {}
+local width = 9
+-- One look at all jobs together saves one at each: hardly any has dependents, or a second
+-- execution beside ours.
+local dependents_keys, executions_keys, execution_keys = {}, {}, {}
+for first = 6, #ARGV, width do
+    table.insert(dependents_keys, prefix .. ':job:' .. ARGV[first] .. ':dependents')
+    table.insert(executions_keys, prefix .. ':executions:' .. ARGV[first])
+    table.insert(execution_keys,
+        prefix .. ':execution:' .. ARGV[first] .. ':' .. ARGV[first + 1])
+end
+local fresh = redis.call('EXISTS', unpack(execution_keys)) == #execution_keys
+local dependents = redis.call('EXISTS', unpack(dependents_keys))
+local alone = #redis.call('ZUNION', #executions_keys, unpack(executions_keys)) <= #executions_keys
+for first = 6, #ARGV, width do
+    local id, execution, origin = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+    local started_iso, ended_iso = ARGV[first + 3], ARGV[first + 4]
+    local created, ended = ARGV[first + 5], ARGV[first + 6]
+    local ttl, value = tonumber(ARGV[first + 7]), ARGV[first + 8]
+    local job_key = prefix .. ':job:' .. id
+    if dependents > 0 and redis.call('EXISTS', job_key .. ':dependents') == 1 then
+        left[#left + 1] = (first - 6) / width + 1
+    elseif not fresh and redis.call('HGET', job_key, 'ended_at') == ended_iso then
+        -- Recorded already.
+    elseif redis.call('HSET', job_key, 'status', finished, 'started_at', started_iso, 'ended_at',
+            ended_iso, 'last_heartbeat', ended_iso, 'worker_name', worker) == 5 then
+        redis.call('DEL', job_key)
+        left[#left + 1] = (first - 6) / width + 1
+    else
+        local composite = id .. ':' .. execution
+        local results = prefix .. ':results:' .. id
+        local entry = {'type', success, 'worker_name', worker, 'execution_id', execution,
+            'execution_started_at', created, 'execution_ended_at', ended}
+        if value ~= '' then
+            table.insert(entry, 5, 'return_value')
+            table.insert(entry, 6, value)
+        end
+        redis.call('XADD', results, 'MAXLEN', '~', 10, '*', unpack(entry))
+        local score = '+inf'
+        if ttl > 0 then
+            redis.call('EXPIRE', results, ttl)
+            redis.call('EXPIRE', job_key, ttl)
+            score = clock + ttl
+        else
+            redis.call('PERSIST', results)
+        end
+        local registry = prefix .. ':finished:' .. origin
+        scores[registry] = scores[registry] or {}
+        table.insert(scores[registry], score)
+        table.insert(scores[registry], id)
+        local wip = prefix .. ':wip:' .. origin
+        removed[wip] = removed[wip] or {}
+        table.insert(removed[wip], composite)
+        if alone then
+            executions[#executions + 1] = prefix .. ':executions:' .. id
+        else
+            redis.call('ZREM', prefix .. ':executions:' .. id, execution)
+        end
+        executions[#executions + 1] = prefix .. ':execution:' .. composite
+        composites[#composites + 1] = composite
+        count = count + 1
+        seconds = seconds + (tonumber(ended) - tonumber(created))
+    end
+end
+if count > 0 then
+    for registry, entries in pairs(scores) do redis.call('ZADD', registry, unpack(entries)) end
+    for wip, members in pairs(removed) do redis.call('ZREM', wip, unpack(members)) end
+    redis.call('DEL', unpack(executions))
+    redis.call('SREM', KEYS[1] .. ':executions', unpack(composites))
+    redis.call('HINCRBY', KEYS[1], 'successful_job_count', count)
+    redis.call('HINCRBYFLOAT', KEYS[1], 'total_working_time', string.format('%.6f', seconds))
+end
+return left
+"""
