@@ -33,6 +33,7 @@ EXTRAS["dev"] = [
     "build",
     "dj-database-url",
     "django-stubs[compatible-mypy]",
+    "django-tasks-rq",
     "docutils",
     "djangorestframework-stubs[compatible-mypy]",
     "gunicorn",

@@ -140,6 +140,8 @@ class GeventWorker(PersistentWorker):
                 if max_jobs is not None:
                     free = min(free, max_jobs - self.taken)
                 taken = self._take(free) if free > 0 else 0
+                if burst and at_rest and not taken:
+                    taken = self._enqueue_ready()
                 delay = 1.0
             except StopRequested:
                 return
@@ -158,8 +160,6 @@ class GeventWorker(PersistentWorker):
             if taken:
                 continue
             if burst and at_rest:
-                if self._enqueue_ready():
-                    continue
                 self.log.info("Worker %s: done, quitting", self.name)
                 return
             if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:

@@ -1,0 +1,33 @@
+"""The two jobs that every peer runs: one that does nothing, and one that pushes.
+
+Each notes when it starts and when it is done. ``index`` is the number of the job in its trial.
+"""
+
+from __future__ import annotations
+
+from .marks import opened
+from .posting import post, post_asyncio
+
+MARKS = opened()
+
+
+def noop(index: int) -> None:
+    MARKS.start(index)
+    MARKS.finish(index)
+
+
+def push(index: int) -> None:
+    MARKS.start(index)
+    post(index)
+    MARKS.finish(index)
+
+
+async def async_noop(index: int) -> None:
+    MARKS.start(index)
+    MARKS.finish(index)
+
+
+async def async_push(index: int) -> None:
+    MARKS.start(index)
+    await post_asyncio(index)
+    MARKS.finish(index)

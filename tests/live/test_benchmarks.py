@@ -1,0 +1,124 @@
+"""The harness of the benchmarks works: what it measures here is too small to mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from docutils.core import publish_doctree
+from docutils.utils import Reporter
+
+from benchmarks.__main__ import is_complete
+from benchmarks.goals import verdicts
+from benchmarks.machine import describe
+from benchmarks.peers import OURS, PEERS
+from benchmarks.report import terminal, write
+from benchmarks.results import CommandCount, Figures, Results, middle, percentile
+from benchmarks.trial import Laboratory, count_commands, run
+from benchmarks.workloads import DRAIN, PUSH_100, TRICKLE, WORKLOADS
+
+SECONDS = 1.0
+# RQ is in this environment too: none has to be made for it.
+TWO_PEERS = [PEERS[OURS], replace(PEERS["rq-simple"], environment="ours")]
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with Laboratory(tmp_path_factory.mktemp("laboratory")) as lent:
+        yield lent
+
+
+@pytest.fixture
+def results() -> Results:
+    """Results of all peers on all workloads, made up."""
+    made_up = Results(describe(valkey="9.0", load_before=0.0, pinned=True), 3, SECONDS)
+    for workload in WORKLOADS.values():
+        for number, peer in enumerate(PEERS, 1):
+            if workload.suits(PEERS[peer]):
+                latency = None if workload is DRAIN else 1.5 * number
+                for _ in range(3):
+                    made_up.add(workload.key, peer, figures(1_000 / number, latency))
+    made_up.commands = {peer: CommandCount(sent=2.0, scripted=3.0) for peer in PEERS}
+    made_up.versions = {"rq": {"rq": "3.0", "redis": "8.0"}}
+    return made_up
+
+
+def figures(rate: float, latency: float | None = None) -> Figures:
+    return Figures(rate=rate, cpu_ms=1.0, rss=2e6, pss=1e6, largest=1e6, p50=latency, p99=latency)
+
+
+@pytest.mark.parametrize("peer", TWO_PEERS, ids=lambda peer: peer.key)
+@pytest.mark.parametrize("workload", [DRAIN, PUSH_100, TRICKLE], ids=lambda w: w.key)
+def test_a_trial_measures(laboratory: Laboratory, peer, workload) -> None:
+    found = run(laboratory, peer, workload, SECONDS)
+
+    assert found.rate > 0
+    assert found.cpu_ms >= 0
+    assert found.rss >= found.largest > 0
+    assert found.pss > 0
+    if workload is not DRAIN:
+        assert found.p50 is not None
+        assert found.p99 is not None
+        assert 0 < found.p50 <= found.p99
+
+
+@pytest.mark.parametrize("peer", TWO_PEERS, ids=lambda peer: peer.key)
+def test_commands_are_counted_by_their_origin(laboratory: Laboratory, peer) -> None:
+    counted = count_commands(laboratory, peer, SECONDS)
+
+    if peer.key == OURS:
+        assert counted.sent < 1 < counted.scripted
+    else:
+        assert counted.sent > 10 > counted.scripted
+
+
+def test_no_worker_outlives_its_trial(laboratory: Laboratory) -> None:
+    with laboratory.worker(PEERS[OURS], 2) as worker:
+        worker.wait_until(lambda: len(worker.processes()) >= 2, timeout=30, what="a child")
+
+    assert worker.processes() == []
+
+
+def test_the_page_and_its_charts_are_well_formed(tmp_path: Path, results: Results) -> None:
+    results.failures.append(("drain", "saq", "it ended\nand more"))
+    write(results, tmp_path)
+
+    page = (tmp_path / "benchmarks.rst").read_text("utf-8")
+    publish_doctree(page, settings_overrides={"halt_level": Reporter.WARNING_LEVEL})
+    charts = sorted(tmp_path.glob("*.svg"))
+    assert len(charts) == len(WORKLOADS) + 1
+    for chart in charts:
+        ElementTree.parse(chart)
+        assert chart.name in page
+    assert "rqgeventworker" in terminal(results)
+
+
+def test_the_page_is_only_written_after_a_complete_run(results: Results) -> None:
+    assert is_complete(results)
+    results.trials["trickle"]["saq"].pop()
+    assert not is_complete(results)
+
+
+def test_results_survive_their_file(tmp_path: Path, results: Results) -> None:
+    results.save(tmp_path / "results.json")
+
+    loaded = Results.load(tmp_path / "results.json")
+    assert loaded.medians("drain") == results.medians("drain")
+    assert list(verdicts(loaded)) == list(verdicts(results))
+
+
+def test_a_goal_that_was_not_measured_is_neither_reached_nor_missed() -> None:
+    nothing = Results(describe(valkey="9.0", load_before=0.0, pinned=True), 1, SECONDS)
+
+    assert {verdict.reached for verdict in verdicts(nothing)} == {None}
+
+
+def test_the_median_is_taken_of_each_figure() -> None:
+    found = middle([figures(3, 1.0), figures(1, 5.0), figures(2, 2.0)])
+
+    assert (found.rate, found.p50) == (2, 2.0)
+    assert percentile(range(100), 0.5) == 50
+    assert percentile(range(100), 0.99) == 99
