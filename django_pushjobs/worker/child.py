@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import os
 import random
@@ -48,12 +49,18 @@ def come_to_rest() -> None:
         if close_pool := getattr(connection, "close_pool", None):
             close_pool()
     gevent.get_hub().destroy(destroy_loop=True)
+    # What is loaded by now stays: the collector of a child need neither look at it nor, by doing
+    # so, copy the memory that all children share.
+    gc.collect()
+    gc.freeze()
 
 
 def live(seat: Seat, options: WorkerOptions) -> int:
     """Be a child of the arbiter until there is nothing more to do; return the exit code."""
     # The hub, and every connection that the parent may have had, stay on its side of the fork.
     gevent.reinit()
+    # Where each greenlet was spawned, for which gevent looks at the stack each time.
+    gevent.config.track_greenlet_tree = False
     random.seed()
     faulthandler.enable()
     # Ctrl-C reaches every process of the terminal; it is the arbiter who tells us to stop. The

@@ -22,7 +22,7 @@ from rq.utils import now
 from rq.worker import DequeueStrategy, WorkerStatus
 
 from . import commands
-from .bookkeeping import Bookkeeping, Started, Unreadable, refuse_own_dequeuing
+from .bookkeeping import BATCH, Bookkeeping, Started, Unreadable, refuse_own_dequeuing
 from .coroutines import CoroutineThreads
 from .execution import Abandoned, JobRun, Killed
 from .launcher import is_patched
@@ -31,6 +31,10 @@ from .recorder import Recorder
 from .scheduler import GreenletScheduler
 from .timeouts import GeventDeathPenalty
 
+#: Seconds between two looks at what is no job: suspension, strays, maintenance.
+HOUSEKEEPING = 1.0
+#: Jobs that are asked for where there were fewer than asked for the last time.
+FEW = 4
 #: Seconds a cold stop gives to greenlets that were told to end.
 COLD_GRACE = 1.0
 
@@ -71,6 +75,9 @@ class GeventWorker(PersistentWorker):
         self.on_ready: Callable[[], None] | None = None
         self._wake = Event()
         self._hungry = Event()
+        #: The queues were empty at the last look, and no watcher has seen a job since.
+        self._dry = False
+        self._appetite = BATCH
         self.taken = 0
         self._cold = False
         self._signals: list[Any] = []
@@ -115,6 +122,8 @@ class GeventWorker(PersistentWorker):
                 if self.scheduler is not None:
                     self.stop_scheduler()
                 self._drain()
+                if not self.running:
+                    self._idle()
         finally:
             if self._maintenance is not None:
                 helpers.append(self._maintenance)
@@ -133,13 +142,21 @@ class GeventWorker(PersistentWorker):
                 self.log.info("Worker %s: took %d jobs, quitting", self.name, self.taken)
                 return
             try:
-                self._keep_house(burst)
+                if not self._housekept_at:
+                    self._keep_house(burst)
                 # Looked at before: what ends meanwhile may put more jobs on the queues.
                 at_rest = not self.running and not self._maintenance
                 free = self.concurrency - len(self.running)
                 if max_jobs is not None:
                     free = min(free, max_jobs - self.taken)
-                taken = self._take(free) if free > 0 else 0
+                taken = 0
+                if free > 0 and (not self._dry or (burst and at_rest)):
+                    taken = self._take(free)
+                # Behind the jobs, so that none of them waits for it.
+                if time.monotonic() - self._housekept_at >= (
+                    HOUSEKEEPING * 2 if taken else HOUSEKEEPING
+                ):
+                    self._keep_house(burst)
                 if burst and at_rest and not taken:
                     taken = self._enqueue_ready()
                 delay = 1.0
@@ -168,16 +185,17 @@ class GeventWorker(PersistentWorker):
             if free > 0:
                 self._hungry.set()
             # Woken by a job on a queue, a slot that gets free, a signal; the rest can wait.
-            self._wake.wait(1.0)
+            if not self._wake.wait(HOUSEKEEPING):
+                self._dry = False
 
     def _keep_house(self, burst: bool) -> None:
-        """What RQ's loop does between two jobs, but not more often than once a second."""
-        if time.monotonic() - self._housekept_at < 1.0:
-            return
+        """What RQ's loop does between two jobs."""
         if is_suspended(self.connection):
             self.check_for_suspension(burst)
             if not self.running:
                 self._idle()
+        if not self.running and self._state == WorkerStatus.BUSY:
+            self._idle()
         self._start_all(self.bookkeeping.strays())
         self._enqueue_ready()
         if self.should_run_maintenance_tasks and not self._maintenance:
@@ -208,11 +226,15 @@ class GeventWorker(PersistentWorker):
 
     def _take(self, limit: int) -> int:
         """Take jobs off the queues and start them; return how many."""
+        limit = min(limit, self._appetite)
         batch = self.bookkeeping.pop(
             self._ordered_queues,
             limit,
             in_turn=self._dequeue_strategy != DequeueStrategy.DEFAULT,
         )
+        self._dry = len(batch) < limit
+        # Asking for many costs time that a single job would wait for.
+        self._appetite = FEW if self._dry else BATCH
         self._start_all(batch)
         for taken in batch:
             self.reorder_queues(reference_queue=taken.queue)
@@ -233,8 +255,6 @@ class GeventWorker(PersistentWorker):
         execution_id = run.started.execution.id
         self.executions.pop(execution_id, None)
         self.running.pop(execution_id, None)
-        if not self.running:
-            self._idle()
         self._wake.set()
 
     def _watch_queue(self, key: str) -> None:
@@ -242,14 +262,16 @@ class GeventWorker(PersistentWorker):
 
         Moving the first id to where it is already is a way to wait for it.
         """
+        connection = self.connection.client()
         while True:
             self._hungry.wait()
             try:
-                found = self.connection.blmove(key, key, self.dequeue_timeout, "LEFT", "LEFT")
+                found = connection.blmove(key, key, self.dequeue_timeout, "LEFT", "LEFT")
             except UNREACHABLE:
                 gevent.sleep(1.0)  # the loop notices and reports it
                 continue
             if found is not None:
+                self._dry = False
                 self._hungry.clear()
                 self._wake.set()
 

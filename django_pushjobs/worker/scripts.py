@@ -16,11 +16,14 @@ local taken, composites, scores, longest = {}, {}, {}, 0
 local function start(index, id)
     local job_key = job_prefix .. id
     local fields = redis.call('HGETALL', job_key)
-    local has_data, timeout, origin = false, 0, ''
+    local has_data, timeout, origin, expires = false, 0, '', false
     for i = 1, #fields, 2 do
-        if fields[i] == 'data' then has_data = true
-        elseif fields[i] == 'timeout' then timeout = tonumber(fields[i + 1]) or 0
-        elseif fields[i] == 'origin' then origin = fields[i + 1] end
+        local name = fields[i]
+        if name == 'data' then has_data = true
+        elseif name == 'timeout' then timeout = tonumber(fields[i + 1]) or 0
+        elseif name == 'origin' then origin = fields[i + 1]
+        elseif (name == 'ttl' or name == 'worker_name' or name == 'ended_at')
+            and fields[i + 1] ~= '' then expires = true end
     end
     if not has_data then return 0 end
     local ttl = interval + 60
@@ -37,8 +40,8 @@ local function start(index, id)
     redis.call('EXPIRE', key, ttl + 60)
     redis.call('HSET', job_key, 'last_heartbeat', iso, 'status', started,
         'started_at', iso, 'worker_name', worker)
-    -- It had a time to live, or failed before and was put back on the queue.
-    redis.call('PERSIST', job_key)
+    -- It had a time to live, or was run before and was put back on the queue.
+    if expires then redis.call('PERSIST', job_key) end
     local wip = prefix .. ':wip:' .. origin
     scores[wip] = scores[wip] or {}
     table.insert(scores[wip], clock + ttl)
