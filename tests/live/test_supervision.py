@@ -57,6 +57,7 @@ class TestReload:
         worker.signal(signal.SIGHUP)
         worker.says("is ready", times=4)
         worker.says("is relieved", times=2)
+        worker.says("warm stop, ", times=2)
         # Old and new are there together; the job of the old one goes on.
         assert finished(queue.enqueue("site_code.version")) == "two"
         assert drained.get_status() == JobStatus.STARTED
