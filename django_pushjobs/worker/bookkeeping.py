@@ -32,6 +32,8 @@ from .scripts import FINISH, POP
 if TYPE_CHECKING:
     from .gevent_worker import GeventWorker
 
+_STARTED = JobStatus.STARTED.value.encode()
+
 #: Jobs that one script handles at most: Redis serves nobody else meanwhile, and while it is at one
 #: batch, we are at another.
 BATCH = 32
@@ -167,15 +169,18 @@ class Bookkeeping:
         The answer to a call that took them off their queues was lost with its connection.
         """
         worker = self.worker
+        # Those that end while Redis answers are no strays, though they do not run any more.
+        known = set(worker.running)
         composites = map(as_text, worker.connection.smembers(worker.executions_key))
         found: list[Started | Unreadable] = []
         for composite in composites:
             job_id, execution_id = parse_composite_key(composite)
-            if execution_id in worker.running:
+            if execution_id in known:
                 continue
             job_key = worker.job_class.redis_job_namespace_prefix + job_id
             record = worker.connection.hgetall(job_key)
-            if as_text(record.get(b"worker_name", b"")) == worker.name and b"data" in record:
+            ours = as_text(record.get(b"worker_name", b"")) == worker.name
+            if ours and record.get(b"status") == _STARTED and b"data" in record:
                 queue = self._queue_of(as_text(record.get(b"origin", b"")))
                 fields: list[Any] = [part for item in record.items() for part in item]
                 found.append(self._restore(queue, execution_id, job_id, fields, now()))
