@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_as_process_1_it_reaps_and_obeys(stack: Stack, queue: Queue) -> None:
     with log.open("wb") as output:
         popen = psutil.Popen(
             ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--",
-             "python", "manage.py", "rqgeventworker", "default", "--processes=1"],
+             sys.executable, "manage.py", "rqgeventworker", "default", "--processes=1"],
             env=stack.environment, stdout=output, stderr=output,
             cwd=Path(__file__).parent.parent.parent, start_new_session=True,
         )  # fmt: skip
