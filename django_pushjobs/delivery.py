@@ -14,14 +14,14 @@ from django.utils import timezone
 
 from . import recipients, sentry
 from .backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
+from .changes import announce
 from .concurrency import cooperative
 from .conf import conf
 from .identifiers import delivery_id
 from .models import Delivery, PushRequest
 from .queues import JobTimeout
 from .retries import next_attempt
-from .signals import push_request_finished
-from .states import FINAL, SETTLED, DeliveryStatus, Status
+from .states import SETTLED, DeliveryStatus, Status
 from .writeback import DeliveryResult, Settlement, ledger
 
 logger = logging.getLogger(__name__)
@@ -73,14 +73,7 @@ def _settle(attempt: Attempt) -> Status | None:
     settled = ledger().settle(attempt.settlement(timezone.now()))
     if settled is None:
         return None
-    if settled.status in FINAL:
-        push_request_finished.send_robust(
-            PushRequest,
-            request_id=settled.request_id,
-            status=settled.status,
-            backend=attempt.request.backend,
-            counts=settled.counts,
-        )
+    announce([settled.change])
     return settled.status
 
 
@@ -180,6 +173,8 @@ class Attempt:
         code, reason = _reason(outcomes)
         return Settlement(
             request_id=request.pk,
+            client_id=request.client_id,
+            backend=request.backend,
             owner=request.owner,
             attempt=request.attempts,
             status=self._status(counts, outcomes, retry_at),

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import F, Min
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from . import processes, sentry
+from .changes import Change, announce, publish, record
 from .conf import conf
 from .models import PushRequest
 from .services import ring_due, ring_stranded
-from .signals import push_request_finished
 from .states import Status
 
 logger = logging.getLogger(__name__)
@@ -110,19 +110,15 @@ def _expire(now: datetime) -> int:
 
 
 def _end(rows: Any, row: PushRequest, status: Status, **fields: Any) -> bool:
-    if not rows.transition(status, **fields):
-        return False
-    row.refresh_from_db()
-    push_request_finished.send_robust(
-        PushRequest,
-        request_id=row.pk,
-        status=status,
-        backend=row.backend,
-        counts={
-            name: getattr(row, name)
-            for name in ("total", "accepted", "failed", "dropped", "unknown")
-        },
-    )
+    using = router.db_for_write(PushRequest)
+    with transaction.atomic(using=using):
+        if not rows.transition(status, **fields):
+            return False
+        row.refresh_from_db(using=using)
+        change = Change.of(row)
+        record([change], using=using)
+    publish([change])
+    announce([change])
     return True
 
 

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from .changes import Change, publish, record
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
 from .models import ApiClient, PushRequest
@@ -104,6 +105,7 @@ def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
 
 def _announce(rows: Sequence[PushRequest]) -> None:
     _ring([row for row in rows if row.status == Status.QUEUED])
+    publish([Change.of(row) for row in rows])
     for row in rows:
         push_request_submitted.send_robust(PushRequest, push_request=row)
 
@@ -182,10 +184,13 @@ def cancel(request_id: UUID) -> PushRequest:
     """
     waiting = PushRequest.objects.filter(pk=request_id, status__in=WAITING)
     now = timezone.now()
-    if waiting.transition(Status.CANCELED, error_code="canceled", cancel_requested_at=now):
-        row = PushRequest.objects.get(pk=request_id)
-        transaction.on_commit(partial(_announce_cancel, row), using=row._state.db)
-        return row
+    using = router.db_for_write(PushRequest)
+    with transaction.atomic(using=using):
+        if waiting.transition(Status.CANCELED, error_code="canceled", cancel_requested_at=now):
+            row = PushRequest.objects.using(using).get(pk=request_id)
+            record([Change.of(row)], using=using)
+            transaction.on_commit(partial(_announce_cancel, row), using=using)
+            return row
     running = PushRequest.objects.filter(pk=request_id, status=Status.RUNNING)
     running.filter(cancel_requested_at=None).update(cancel_requested_at=now, updated_at=now)
     row = PushRequest.objects.get(pk=request_id)
@@ -196,6 +201,7 @@ def cancel(request_id: UUID) -> PushRequest:
 
 def _announce_cancel(row: PushRequest) -> None:
     withdraw(bell_of(row))
+    publish([Change.of(row)])
     push_request_canceled.send_robust(PushRequest, request_id=row.pk)
 
 
@@ -215,5 +221,10 @@ def retry(request_id: UUID) -> PushRequest:
     row = PushRequest.objects.get(pk=request_id)
     if not moved:
         raise InvalidTransition("retry", row.status)
-    transaction.on_commit(partial(_ring, [row]), using=row._state.db)
+    transaction.on_commit(partial(_announce_retry, row), using=row._state.db)
     return row
+
+
+def _announce_retry(row: PushRequest) -> None:
+    _ring([row])
+    publish([Change.of(row)])

@@ -31,6 +31,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import sentry
+from .changes import Change, publish, record
 from .concurrency import cooperative
 from .conf import conf
 from .models import Delivery, PushRequest
@@ -72,6 +73,8 @@ class Settlement:
     """
 
     request_id: UUID
+    client_id: int | None
+    backend: str
     owner: str
     attempt: int
     status: Status
@@ -81,6 +84,18 @@ class Settlement:
     next_attempt_at: datetime | None = None
     result: dict[str, Any] = field(default_factory=dict)
     deliveries: Sequence[DeliveryResult] = ()
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            request_id=self.request_id,
+            client_id=self.client_id,
+            backend=self.backend,
+            status=self.status,
+            counts=self.counts,
+            error_code=self.error_code,
+            at=timezone.now(),
+        )
 
     def canceled(self) -> Settlement:
         """Return what becomes of it where no further attempt is wanted."""
@@ -256,6 +271,7 @@ class Ledger:
             claimed = (
                 {row.pk: row for row in requests.filter(owner=owner, pk__in=ids)} if moved else {}
             )
+        publish([Change.of(row) for row in claimed.values()])
         # pop(): of two jobs for one request in the same group, one gets it.
         return [claimed.pop(pk, None) for pk in ids]
 
@@ -276,6 +292,9 @@ class Ledger:
                 requests.filter(
                     pk__in=[s.request_id for s in group], owner__in={s.owner for s in group}
                 ).transition(group[0].status, **group[0].columns())
+            changes = [s.change for s in written if s is not None]
+            record(changes, using=self._using)
+        publish(changes)
         # Not held any more, and so not renewed, whether or not its greenlet has run since.
         self._held.difference_update(s.request_id for s in settlements)
         return written

@@ -26,7 +26,7 @@ LAYERS = {
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": ["backends", "backends.*", "queues", "recipients", "callbacks.signing", "submissions"],
     "actions": [
-        *["services", "delivery", "writeback", "relay", "jobs"],
+        *["services", "delivery", "writeback", "relay", "jobs", "changes"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
