@@ -47,6 +47,7 @@ EXTRAS["dev"] = [
     "rich",
     "ruff",
     "setuptools>=77",
+    "standardwebhooks",
     "trustme",
     "types-gevent",
     "types-docutils",
@@ -79,6 +80,8 @@ setup(
         "geventhttpclient>=2.6",
         "sentry-sdk>=2.0",
         "setproctitle>=1.3",
+        # Which networks are special, for URLs that others choose; only its list is used.
+        "microsoft-antissrf>=1.0",
         # Hashed keys; only its key generator is used, the app need not be installed.
         "djangorestframework-api-key>=3.0",
     ],

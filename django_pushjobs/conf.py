@@ -64,6 +64,8 @@ class Conf:
     STRANDED_AFTER: float = 5.0
     #: what the API tells third parties to wait between two looks at a request
     POLL_INTERVAL: int = 1
+    #: for development: let URLs that others choose be http, and lead to this machine
+    INSECURE_DESTINATIONS: bool = False
     #: let payloads and addresses reach Sentry
     SENTRY_SEND_PAYLOADS: bool = False
 

@@ -41,6 +41,22 @@ class InvalidPushRequest(PushJobsError):
         super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
 
 
+class DestinationRefused(PushJobsError):
+    """A URL may not be posted to.
+
+    :param code: a word for programs: ``invalid_url``, ``https_required``, ``credentials``,
+        ``numeric_host``, ``unresolvable``, ``forbidden_address``.
+    :param detail: a sentence for people.
+    :param transient: whether it may look different in a while.
+    """
+
+    def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
+        self.code = code
+        self.detail = detail
+        self.transient = transient
+        super().__init__(detail)
+
+
 class InvalidTransition(PushJobsError):
     """The push request is in a state that does not allow this; ``status`` says which."""
 

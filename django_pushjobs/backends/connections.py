@@ -102,7 +102,7 @@ class Connections:
 
 
 class _Pool(ConnectionPool):
-    """The library's pool, with two of its steps done with more care."""
+    """The library's pool, with three of its steps done with more care."""
 
     def __init__(self, *address: Any, tls: SSLContext | None, **limits: Any) -> None:
         super().__init__(*address, **limits)

@@ -24,7 +24,10 @@ LAYERS = {
     "pure": ["exceptions", "states", "retries", "conf", "identifiers", "concurrency", "processes"],
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
-    "edges": ["backends", "backends.*", "queues", "recipients", "callbacks.signing", "submissions"],
+    "edges": [
+        *["backends", "backends.*", "queues", "recipients", "submissions", "destinations"],
+        "callbacks.signing",
+    ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
@@ -78,6 +81,7 @@ OWNERS = {
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
+    "AntiSSRF": ["destinations"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],
     "django_filters": ["api", "api.*"],
