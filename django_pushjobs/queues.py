@@ -14,6 +14,7 @@ from uuid import UUID
 
 import django_rq
 import django_rq.settings
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
@@ -22,8 +23,9 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
 
 from .conf import conf
+from .states import Priority
 
-__all__ = ["Bell", "JobTimeout", "depth", "missing", "queue", "ring", "withdraw"]
+__all__ = ["Bell", "JobTimeout", "connection", "depth", "missing", "queue", "ring", "withdraw"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,14 @@ def queue(priority: str) -> Queue:
 #: Queues by name, with the settings they were made from. redis-py sees to it that connections
 #: are not shared across a fork.
 _kept: dict[str, tuple[object, Queue]] = {}
+
+
+def connection() -> Redis:
+    """Return the connection to Redis, for what all processes have to agree on besides the queues.
+
+    Of several servers it is the one with the queue of normal priority. Answers are bytes.
+    """
+    return queue(Priority.NORMAL).connection
 
 
 def ring(bells: Iterable[Bell]) -> None:

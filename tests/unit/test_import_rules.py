@@ -25,8 +25,8 @@ LAYERS = {
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": [
-        *["backends", "backends.*", "queues", "recipients", "submissions", "destinations"],
-        "callbacks.signing",
+        *["backends", "backends.*", "queues", "limits", "recipients", "submissions"],
+        *["destinations", "callbacks.signing"],
     ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes"],
