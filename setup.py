@@ -17,6 +17,8 @@ EXTRAS = {
         "django-filter>=25.1",
         "drf-spectacular>=0.29",
         "drf-spectacular-sidecar",
+        # Structured fields (RFC 9651) in headers.
+        "http-sf>=1.2",
     ],
     "postgres": ["psycopg[binary,pool]>=3.2"],
     # Logs of the worker as JSON.

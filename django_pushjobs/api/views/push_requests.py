@@ -1,43 +1,30 @@
-"""The operations of the API. They read and answer; whatever changes a row is a service."""
+"""Push requests: submit, look, cancel, retry."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, JsonResponse
-from django.views.generic import TemplateView, View
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from .. import services
-from ..conf import conf
-from ..models import ApiClient, ApiKey, PushRequest
-from ..submissions import Submission
-from . import schema
-from .base import ApiView
-from .filters import PushRequestFilter, StrictFilterBackend
-from .pagination import DeliveryPagination, PushRequestPagination
-from .problems import problem_for
-from .serializers import (
+from ... import services
+from ...conf import conf
+from ...models import ApiClient, ApiKey, PushRequest
+from ...submissions import Submission
+from .. import schema
+from ..base import ApiView
+from ..filters import PushRequestFilter, StrictFilterBackend
+from ..pagination import DeliveryPagination, PushRequestPagination
+from ..problems import problem_for
+from ..serializers import (
     BatchSerializer,
     DeliverySerializer,
     PushRequestSerializer,
     SubmissionSerializer,
 )
-
-
-class NotFoundView(ApiView):
-    """Answers where there is nothing, with a problem as everywhere."""
-
-    authentication_classes = ()
-    permission_classes = ()
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise Http404
 
 
 class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
@@ -127,17 +114,3 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
 
 def _retry_after() -> dict[str, str]:
     return {"Retry-After": str(conf().POLL_INTERVAL)}
-
-
-class OpenApiView(View):
-    """The OpenAPI document of this API alone; needs no key."""
-
-    def get(self, request: HttpRequest) -> JsonResponse:
-        mount = request.path.rpartition("/")[0]
-        return JsonResponse(schema.document(server=mount or "/"))
-
-
-class DocsView(TemplateView):
-    """The document for people, all from static files of this host; needs no key."""
-
-    template_name = "django_pushjobs/api/docs.html"

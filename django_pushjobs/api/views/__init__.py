@@ -1,0 +1,9 @@
+"""The operations of the API, a module for each noun.
+
+They read and answer; whatever changes a row is a service.
+"""
+
+from .documents import DocsView, NotFoundView, OpenApiView
+from .push_requests import PushRequestViewSet
+
+__all__ = ["DocsView", "NotFoundView", "OpenApiView", "PushRequestViewSet"]
