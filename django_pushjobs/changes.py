@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from . import admission
 from .models import PushRequest
 from .signals import push_request_finished
 from .states import FINAL, Status
@@ -58,6 +59,7 @@ def record(changes: Sequence[Change], *, using: str) -> None:
 
 def publish(changes: Sequence[Change]) -> None:
     """Tell other processes, after the commit. Nothing depends on it: it neither fails nor waits."""
+    admission.finished(changes)
 
 
 def announce(changes: Iterable[Change]) -> None:

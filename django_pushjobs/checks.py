@@ -31,6 +31,11 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "RESULT_TTL": (0, 31_536_000),
     "FAILURE_TTL": (0, 31_536_000),
     "POLL_INTERVAL": (0, 86_400),
+    "RATE_LIMIT": (0, 1_000_000_000),
+    "RATE_WINDOW": (1, 86_400),
+    "DAILY_QUOTA": (0, 1_000_000_000),
+    "MAX_UNFINISHED": (0, 10_000_000),
+    "TRUSTED_PROXIES": (0, 16),
     "RETRY_BASE": (0, 86_400),
     "RETRY_CAP": (0, 31_536_000),
     # Leases are renewed a few times in their length; shorter ones run out under load.

@@ -66,6 +66,17 @@ class Conf:
     POLL_INTERVAL: int = 1
     #: for development: let URLs that others choose be http, and lead to this machine
     INSECURE_DESTINATIONS: bool = False
+    #: calls a client may make in RATE_WINDOW; here and below 0 is no limit, and the client's own
+    #: limit comes first
+    RATE_LIMIT: int = 0
+    #: how long RATE_LIMIT calls last
+    RATE_WINDOW: int = 60
+    #: push requests a client may submit on one day (UTC)
+    DAILY_QUOTA: int = 0
+    #: push requests of a client that may be accepted and not yet final
+    MAX_UNFINISHED: int = 0
+    #: proxies in front of the API, each of which appends to X-Forwarded-For
+    TRUSTED_PROXIES: int = 0
     #: let payloads and addresses reach Sentry
     SENTRY_SEND_PAYLOADS: bool = False
 

@@ -64,3 +64,18 @@ class InvalidTransition(PushJobsError):
         self.action = action
         self.status = status
         super().__init__(f"cannot {action} a push request that is {status}")
+
+
+class LimitExceeded(PushJobsError):
+    """A limit of the client has too little left.
+
+    :param violated: names of the limits.
+    :param retry_after: seconds until it may go again; None where it never does, as it asks for
+        more than the limit is.
+    """
+
+    def __init__(self, violated: Sequence[str], detail: str, retry_after: float | None) -> None:
+        self.violated = tuple(violated)
+        self.detail = detail
+        self.retry_after = retry_after
+        super().__init__(detail)

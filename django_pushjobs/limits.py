@@ -24,6 +24,7 @@ __all__ = [
     "Slots",
     "Take",
     "acquire",
+    "holders",
     "release",
     "renew",
     "take",
@@ -78,7 +79,8 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A wish for tokens of a limit. More than its capacity are never granted."""
+    """A wish for tokens of a limit. More than its capacity are never granted; 0 only asks how it
+    stands; fewer give back what was taken before."""
 
     limit: RateLimit
     tokens: int = 1
@@ -138,14 +140,14 @@ for i, key in ipairs(KEYS) do
         tonumber(ARGV[base + 3]), ARGV[base + 4] == '1')
     local state = states[key]
     local allowed = state.taken + tokens <= state.capacity + tiny
-    if allowed then state.taken = state.taken + tokens end
+    if allowed then state.taken = math.max(0, state.taken + tokens) end
     all = all and allowed
     wishes[i] = {state = state, tokens = tokens, allowed = allowed}
 end
 
 for key, state in pairs(states) do
     if together and not all then state.taken = state.before end
-    if state.taken > state.before then
+    if state.taken ~= state.before then
         redis.call('HSET', key, 'taken', string.format('%.17g', state.taken),
             'at', string.format('%.0f', state.at))
         -- Until all is back, at the latest.
@@ -319,6 +321,15 @@ def release(holdings: Iterable[tuple[ConcurrencyLimit, Collection[str]]]) -> lis
     :raises redis.exceptions.RedisError: Redis does not answer; the leases will end.
     """
     return _slots("release", holdings, 0)
+
+
+def holders(limit: ConcurrencyLimit) -> list[str]:
+    """Return who has a slot, the end of whose lease is next first. Some leases may have ended.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    held = cast(list[bytes], queues.connection().zrange(limit.key, 0, -1))
+    return [holder.decode() for holder in held]
 
 
 def _slots(

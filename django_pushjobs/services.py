@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from .admission import Admission
 from .changes import Change, publish, record
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
@@ -63,12 +65,20 @@ def submit_many(
 
 
 def accept(
-    submissions: Sequence[Submission], *, client: ApiClient | None = None
+    submissions: Sequence[Submission],
+    *,
+    client: ApiClient | None = None,
+    admission: Admission | None = None,
 ) -> list[PushRequest]:
-    """Store submissions that were checked already, as the API does item by item."""
+    """Store submissions that were checked already, as the API does item by item.
+
+    :param admission: the limits that ``client`` has to keep; our own code has none.
+    :raises LimitExceeded: they are too many; nothing was stored.
+    """
     rows = [_row(submission, client) for submission in submissions]
     using = router.db_for_write(PushRequest)
-    with transaction.atomic(using=using):
+    admitted = admission.submission(rows) if admission else nullcontext()
+    with admitted, transaction.atomic(using=using):
         if len(rows) == 1:
             rows[0].save(using=using, force_insert=True)
         else:

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 
 from ..models import ApiClient, ApiKey
-from .keys import IssueKeyForm, KeyLine
+from .keys import IssueKeyForm, KeyLine, RotateKeyForm
 from .times import moment
 
 if TYPE_CHECKING:
@@ -37,7 +37,16 @@ class ApiClientAdmin(_ModelAdmin):
     list_display = ("name", "is_active", "valid_keys", "created")
     list_filter = ("is_active",)
     search_fields = ("name",)
-    fields = ("name", "is_active", "created")
+    fieldsets = (
+        (None, {"fields": ("name", "is_active", "created")}),
+        (
+            gettext_lazy("Limits"),
+            {
+                "fields": ("rate_limit", "daily_quota", "max_unfinished"),
+                "description": gettext_lazy("How much the client may ask of us."),
+            },
+        ),
+    )
     readonly_fields = ("created",)
 
     class Media:
@@ -90,6 +99,11 @@ class ApiClientAdmin(_ModelAdmin):
         own = [
             path("<int:client_id>/keys/add/", wrap(self.issue_view), name=f"{name}_issue_key"),
             path(
+                "<int:client_id>/keys/<int:key_id>/rotate/",
+                wrap(self.rotate_view),
+                name=f"{name}_rotate_key",
+            ),
+            path(
                 "<int:client_id>/keys/<int:key_id>/revoke/",
                 wrap(self.revoke_view),
                 name=f"{name}_revoke_key",
@@ -113,6 +127,26 @@ class ApiClientAdmin(_ModelAdmin):
             context |= {"title": _("The new key"), "key": key, "secret": secret}
             return TemplateResponse(request, f"{_TEMPLATES}/key_issued.html", context)
         context |= {"form": form, "media": self.media + form.media}
+        return TemplateResponse(request, f"{_TEMPLATES}/issue_key.html", context)
+
+    @method_decorator(never_cache)
+    @method_decorator(sensitive_variables("secret", "context"))
+    def rotate_view(self, request: HttpRequest, client_id: int, key_id: int) -> HttpResponse:
+        """Ask how long a key shall be good beside its successor; then show that one's secret."""
+        client = self._client(request, client_id, "add")
+        if not self.has_key_permission(request, "change"):
+            raise PermissionDenied
+        key = get_object_or_404(ApiKey, pk=key_id, client=client, revoked_at=None)
+        form = RotateKeyForm(request.POST or None)
+        context = self._context(request, client, _("Rotate a key"))
+        if request.method == "POST" and form.is_valid():
+            successor, secret = ApiKey.objects.rotate(key, form.overlap)
+            done = _("Issued the key %(successor)s in place of %(key)s.")
+            self.log_change(request, client, done % {"successor": successor, "key": key})
+            context |= {"title": _("The new key"), "key": successor, "secret": secret}
+            context |= {"predecessor": key}
+            return TemplateResponse(request, f"{_TEMPLATES}/key_issued.html", context)
+        context |= {"form": form, "key": key, "media": self.media + form.media}
         return TemplateResponse(request, f"{_TEMPLATES}/issue_key.html", context)
 
     def revoke_view(self, request: HttpRequest, client_id: int, key_id: int) -> HttpResponse:

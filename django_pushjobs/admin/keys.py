@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ..models import ApiKey
+from ..models import ApiKey, Scope
+from ..models.clients import validate_networks
 from .badges import key_badge
 from .times import moment
 
@@ -30,6 +31,18 @@ class KeyLine:
     @property
     def created(self) -> SafeString | None:
         return moment(self.key.created_at)
+
+    @property
+    def scopes(self) -> str:
+        return ", ".join(self.key.scopes)
+
+    @property
+    def networks(self) -> str:
+        return ", ".join(self.key.allowed_networks)
+
+    @property
+    def last_used(self) -> SafeString | None:
+        return moment(self.key.last_used_at)
 
     @property
     def expires(self) -> SafeString | None:
@@ -50,6 +63,21 @@ class IssueKeyForm(forms.Form):
         max_length=ApiKey._meta.get_field("name").max_length,
         help_text=_("Where the key is used."),
     )
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        choices=Scope.choices,
+        initial=Scope.values,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("What the key is good for."),
+    )
+    allowed_networks = forms.CharField(
+        label=_("Allowed networks"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 40, "spellcheck": "false"}),
+        help_text=_(
+            "One a line, such as 192.0.2.0/24 or 2001:db8::/32. Empty: the key is good everywhere."
+        ),
+    )
     expires_at = forms.SplitDateTimeField(
         label=_("Expires"),
         required=False,
@@ -57,8 +85,31 @@ class IssueKeyForm(forms.Form):
         help_text=_("Empty: the key is good until it is revoked."),
     )
 
+    def clean_allowed_networks(self) -> list[str]:
+        networks: list[str] = self.cleaned_data["allowed_networks"].split()
+        validate_networks(networks)
+        return networks
+
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= timezone.now():
             raise ValidationError(_("This lies in the past."), code="past")
         return expires_at
+
+
+class RotateKeyForm(forms.Form):
+    """Asks how long a key and its successor are both good."""
+
+    required_css_class = "required"
+
+    hours = forms.IntegerField(
+        label=_("Hours"),
+        min_value=0,
+        max_value=24 * 90,
+        initial=24,
+        help_text=_("So long the old key is good beside the new one."),
+    )
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(hours=self.cleaned_data["hours"])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from ..conf import conf
 from ..models import ApiClient, ApiKey
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,10 @@ class Principal:
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <key>`` (RFC 6750), or ``X-API-Key: <key>``. One query."""
+    """``Authorization: Bearer <key>`` (RFC 6750), or ``X-API-Key: <key>``.
+
+    One query, and once a minute a write that remembers when the key was used.
+    """
 
     def authenticate(self, request: Request) -> tuple[Principal, ApiKey] | None:
         secret = _secret(request)
@@ -54,12 +62,31 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = ApiKey.objects.authenticate(secret)
         if key is None:
             raise AuthenticationFailed("The API key is wrong, revoked or expired.")
+        address = remote_address(request._request)
+        if not key.permits(address):
+            logger.warning("The key %s was used from %s, which it does not permit", key, address)
+            raise AuthenticationFailed("The API key may not be used from this network.")
+        key.note_use()
         return Principal(key.client), key
 
     def authenticate_header(self, request: Request) -> str:
         challenge = 'Bearer realm="push requests"'
         # RFC 6750, section 3.1: no error code where nothing was shown.
         return f'{challenge}, error="invalid_token"' if _secret(request) else challenge
+
+
+def remote_address(request: HttpRequest) -> str | None:
+    """Return the IP address a call comes from, or None where nobody knows.
+
+    ``TRUSTED_PROXIES`` says how many proxies stand in front, each of which appends whom it was
+    called by to ``X-Forwarded-For``: so many entries from the right are true, and what stands left
+    of them the caller made up. Without proxies the header is not looked at.
+    """
+    proxies = conf().TRUSTED_PROXIES
+    if not proxies:
+        return request.META.get("REMOTE_ADDR") or None
+    hops = request.headers.get("X-Forwarded-For", "").split(",")
+    return hops[-proxies].strip() or None if len(hops) >= proxies else None
 
 
 def _secret(request: Request) -> str:

@@ -18,9 +18,12 @@ from rest_framework.schemas.inspectors import ViewInspector
 from rest_framework.views import APIView
 
 from .. import sentry
+from ..admission import Admission
+from ..models import ApiKey, Scope
+from . import throttling
 from .authentication import ApiKeyAuthentication
 from .parsers import StrictJSONParser
-from .permissions import IsClient
+from .permissions import HasScope, IsClient
 from .problems import problem_handler
 from .schema import ApiSchema
 from .tracing import Trace
@@ -58,7 +61,7 @@ class ApiView(APIView):
     renderer_classes = (ResourceRenderer,)
     parser_classes = (StrictJSONParser,)
     authentication_classes: Sequence[type[BaseAuthentication]] = (ApiKeyAuthentication,)
-    permission_classes: Sequence[type[BasePermission]] = (IsClient,)
+    permission_classes: Sequence[type[BasePermission]] = (IsClient, HasScope)
     throttle_classes = ()
     content_negotiation_class = AlwaysJSON
     metadata_class = None
@@ -66,12 +69,22 @@ class ApiView(APIView):
     http_method_names = ["get", "head", "post"]  # noqa: RUF012  (as declared upstream)
     schema: ViewInspector | None = ApiSchema()
 
+    #: What a key must be good for; None: to read where the method is safe, else to submit.
+    scope: Scope | None = None
+
     trace: Trace
+    admission: Admission | None = None
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         sentry.protect()
         self.trace = Trace.of(request.headers)
         return super().initialize_request(request, *args, **kwargs)
+
+    def check_throttles(self, request: Request) -> None:
+        """Our limits are those of a client, not those of REST framework's settings."""
+        if isinstance(request.auth, ApiKey):
+            self.admission = Admission(request.auth.client)
+            self.admission.call()
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
         return problem_handler
@@ -84,4 +97,7 @@ class ApiView(APIView):
             del response.headers["Allow"]
         response.headers["X-Request-ID"] = self.trace.request_id
         response.headers.setdefault("Cache-Control", "private, no-cache")
+        if self.admission is not None:
+            for name, value in throttling.headers(self.admission).items():
+                response.headers[name] = value
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,7 +27,7 @@ from rest_framework.exceptions import (
 )
 from rest_framework.response import Response
 
-from ..exceptions import InvalidPushRequest, InvalidTransition
+from ..exceptions import InvalidPushRequest, InvalidTransition, LimitExceeded
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ MEDIA_TYPE = "application/problem+json"
 INVALID_PUSH_REQUEST = "urn:problem-type:pushjobs:invalid-push-request"
 INVALID_PARAMETER = "urn:problem-type:pushjobs:invalid-parameter"
 INVALID_STATE = "urn:problem-type:pushjobs:invalid-state"
+INSUFFICIENT_SCOPE = "urn:problem-type:pushjobs:insufficient-scope"
+#: That of the IETF draft "RateLimit header fields for HTTP" (-11), registered with IANA.
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 #: Errors that one problem lists; a body of a few megabytes can hold a million of them.
 MAX_ERRORS = 100
@@ -48,12 +52,23 @@ class BodyTooLarge(APIException):
     default_code = "too_long"
 
 
+class InsufficientScope(APIException):
+    """The key is valid, but not good for this (RFC 6750, section 3.1)."""
+
+    status_code = HTTPStatus.FORBIDDEN
+
+    def __init__(self, scope: str) -> None:
+        self.scope = str(scope)
+        super().__init__(f"The API key lacks the scope {str(scope)!r}.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What went wrong with one call.
 
     :param errors: each with ``pointer`` (RFC 6901, into the body) or ``parameter`` (of the
         query), ``detail`` and ``code``.
+    :param members: of this type of problem, besides those of RFC 9457.
     :param headers: go with the response.
     """
 
@@ -62,6 +77,7 @@ class Problem:
     type: str = "about:blank"
     title: str = ""
     errors: Sequence[Mapping[str, str]] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,6 +87,7 @@ class Problem:
             "title": self.title or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
+            **self.members,
         }
         if self.errors:
             members["errors"] = [dict(error) for error in self.errors[:MAX_ERRORS]]
@@ -103,6 +120,26 @@ def problem_for(error: Exception) -> Problem:
                 type=INVALID_STATE,
                 title="Not in this state",
                 detail=f"Cannot {error.action} a push request that is {error.status}.",
+            )
+        case LimitExceeded():
+            wait = error.retry_after
+            return Problem(
+                status=429,
+                type=QUOTA_EXCEEDED,
+                title="Quota exceeded",
+                detail=error.detail,
+                members={"violated-policies": list(error.violated)},
+                headers={} if wait is None else {"Retry-After": str(max(1, math.ceil(wait)))},
+            )
+        case InsufficientScope():
+            challenge = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+            return Problem(
+                status=403,
+                type=INSUFFICIENT_SCOPE,
+                title="Insufficient scope",
+                detail=str(error.detail),
+                members={"scope": error.scope},
+                headers={"WWW-Authenticate": challenge},
             )
         case OperationalError() | InterfaceError():
             return Problem(

@@ -1,7 +1,7 @@
 """The truth: what was asked, by whom, and what became of it. One module for each noun."""
 
-from .clients import ApiClient, ApiKey
+from .clients import ApiClient, ApiKey, Scope
 from .deliveries import Delivery
 from .push_requests import PushRequest
 
-__all__ = ["ApiClient", "ApiKey", "Delivery", "PushRequest"]
+__all__ = ["ApiClient", "ApiKey", "Delivery", "PushRequest", "Scope"]

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.crypto import KeyGenerator
 
 
+class Scope(models.TextChoices):
+    """What a key may be used for."""
+
+    SUBMIT = "submit", _("submit, cancel and retry push requests")
+    READ = "read", _("read push requests and their receipts")
+    CALLBACKS = "callbacks", _("manage callback endpoints")
+
+
 class ApiClient(models.Model):
-    """A third party that may ask us to push."""
+    """A third party that may ask us to push.
+
+    A limit that is None is that of the settings; one that is 0 is none at all.
+    """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Keys of a client that is not active are refused.")
+    )
+    rate_limit = models.PositiveIntegerField(
+        _("rate limit"),
+        null=True,
+        blank=True,
+        help_text=_("Calls in RATE_WINDOW seconds. Empty: as in the settings; 0: no limit."),
+    )
+    daily_quota = models.PositiveIntegerField(
+        _("daily quota"),
+        null=True,
+        blank=True,
+        help_text=_("Push requests a day (UTC). Empty: as in the settings; 0: no limit."),
+    )
+    max_unfinished = models.PositiveIntegerField(
+        _("unfinished push requests"),
+        null=True,
+        blank=True,
+        help_text=_("At a time, and not final. Empty: as in the settings; 0: no limit."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -36,6 +70,21 @@ class ApiKeyManager(models.Manager["ApiKey"]):
             client=client, name=name, prefix=prefix, hashed_key=hashed, **fields
         ), secret
 
+    def rotate(self, key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+        """Issue the successor of ``key``, with its name, scopes, networks and end, and return it
+        with its secret. ``key`` itself expires after ``overlap``, if not before.
+        """
+        fields = ("scopes", "allowed_networks", "expires_at")
+        with transaction.atomic(using=self.db):
+            successor, secret = self.issue(
+                key.client, key.name, **{name: getattr(key, name) for name in fields}
+            )
+            end = timezone.now() + overlap
+            if key.expires_at is None or key.expires_at > end:
+                key.expires_at = end
+                key.save(update_fields=["expires_at"])
+        return successor, secret
+
     def authenticate(self, secret: str) -> ApiKey | None:
         """Return the valid key for ``secret`` with its client, or None. One query."""
         prefix = secret.partition(".")[0]
@@ -47,12 +96,48 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         return key
 
 
+#: Seconds between two times that are written to ``last_used_at``.
+LAST_USED_PRECISION = 60
+
 #: Random keys of 32 letters and digits, kept as SHA-512.
 _keys = KeyGenerator()
 
 
+def all_scopes() -> list[str]:
+    """What a key is good for where nobody said otherwise."""
+    return [*Scope.values]
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address:
+    """Return an IP address; that of an IPv4 host as such, however IPv6 dresses it up.
+
+    :raises ValueError: it is none.
+    """
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def validate_networks(networks: Sequence[str]) -> None:
+    """
+    :raises ValidationError: one of them is no network in CIDR notation.
+    """
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ValidationError(
+                _("%(network)s is no network such as 192.0.2.0/24 or 2001:db8::/32."),
+                code="invalid_network",
+                params={"network": network},
+            ) from None
+
+
 class ApiKey(models.Model):
-    """A key of a client. Only its hash is stored."""
+    """A key of a client. Only its hash is stored.
+
+    :ivar allowed_networks: in CIDR notation; where there are any, a call comes from one of them.
+    :ivar last_used_at: to about a minute.
+    """
 
     client = models.ForeignKey(
         ApiClient, models.CASCADE, related_name="keys", verbose_name=_("client")
@@ -60,7 +145,12 @@ class ApiKey(models.Model):
     name = models.CharField(_("name"), max_length=100, help_text=_("Where the key is used."))
     prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     hashed_key = models.CharField(max_length=150, editable=False)
+    scopes = models.JSONField(_("scopes"), default=all_scopes)
+    allowed_networks = models.JSONField(
+        _("allowed networks"), default=list, blank=True, validators=[validate_networks]
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
 
@@ -79,6 +169,25 @@ class ApiKey(models.Model):
         """Neither revoked nor expired, and its client is active."""
         expired = self.expires_at is not None and self.expires_at <= timezone.now()
         return self.revoked_at is None and not expired and self.client.is_active
+
+    def permits(self, address: str | None) -> bool:
+        """Whether this key may be used from an IP address; None is one that nobody knows."""
+        if not self.allowed_networks:
+            return True
+        try:
+            caller = parse_address(address or "")
+        except ValueError:
+            return False
+        return any(caller in ip_network(network) for network in self.allowed_networks)
+
+    def note_use(self) -> None:
+        """Remember that it is used now. Writes once in a minute, however many calls there are."""
+        now = timezone.now()
+        before = now - timedelta(seconds=LAST_USED_PRECISION)
+        if self.last_used_at is None or self.last_used_at <= before:
+            unknown = Q(last_used_at=None) | Q(last_used_at__lte=before)
+            ApiKey.objects.filter(unknown, pk=self.pk).update(last_used_at=now)
+            self.last_used_at = now
 
     def revoke(self) -> None:
         """Refuse this key from now on, for good; revoking it again changes nothing."""

@@ -26,7 +26,9 @@ def friend():
 
 
 def issue(client, friend, **data):
-    return client.post(f"{LIST}{friend.pk}/keys/add/", {"name": "production"} | data)
+    return client.post(
+        f"{LIST}{friend.pk}/keys/add/", {"name": "production", "scopes": ["read", "submit"]} | data
+    )
 
 
 def test_a_key_is_shown_once_and_works(admin_client, friend):
@@ -59,6 +61,10 @@ def test_the_secret_is_kept_nowhere(admin_client, friend):
     [
         {"name": ""},
         {"name": "x" * 101},
+        {"scopes": []},
+        {"scopes": ["everything"]},
+        {"allowed_networks": "192.0.2.1/24"},
+        {"allowed_networks": "192.0.2.0/24 example.com"},
         {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
         {"expires_at_0": "soon", "expires_at_1": "00:00"},
     ],
@@ -150,3 +156,38 @@ def test_keys_have_permissions_of_their_own(client, friend, codenames, sees, iss
     assert issue(client, friend).status_code == (200 if issues else 403)
     client.post(f"{LIST}{friend.pk}/keys/{key.pk}/revoke/")
     assert (ApiKey.objects.authenticate(secret) is None) is revokes
+
+
+def test_a_key_has_scopes_and_networks(admin_client, friend):
+    issue(admin_client, friend, allowed_networks="192.0.2.0/24\r\n2001:db8::/32\r\n")
+    key = ApiKey.objects.get()
+    assert key.scopes == ["read", "submit"]
+    assert key.allowed_networks == ["192.0.2.0/24", "2001:db8::/32"]
+    page = admin_client.get(f"{LIST}{friend.pk}/change/").rendered_content
+    assert "2001:db8::/32" in page
+    assert "read, submit" in page
+
+
+def test_a_key_gets_a_successor(admin_client, friend):
+    key, secret = ApiKey.objects.issue(friend, "old", scopes=["read"])
+    url = f"{LIST}{friend.pk}/keys/{key.pk}/rotate/"
+    assert key.prefix in admin_client.get(url).rendered_content
+    assert ApiKey.objects.count() == 1
+    response = admin_client.post(url, {"hours": "2"})
+    new = ApiKey.objects.authenticate(response.context["secret"])
+    assert response.context["secret"] in response.rendered_content
+    assert (new.name, new.scopes) == ("old", ["read"])
+    key.refresh_from_db()
+    assert timedelta(hours=1) < key.expires_at - timezone.now() <= timedelta(hours=2)
+    assert ApiKey.objects.authenticate(secret)
+    history = admin_client.get(f"{LIST}{friend.pk}/history/").content.decode()
+    assert "in place of old" in history
+    key.revoke()
+    assert admin_client.get(url).status_code == 404
+
+
+def test_limits_are_set_on_the_page_of_the_client(admin_client, friend):
+    data = {"name": "friend", "is_active": "on", "rate_limit": "100", "daily_quota": "0"}
+    assert admin_client.post(f"{LIST}{friend.pk}/change/", data).status_code == 302
+    friend.refresh_from_db()
+    assert (friend.rate_limit, friend.daily_quota, friend.max_unfinished) == (100, 0, None)

@@ -29,7 +29,7 @@ LAYERS = {
         *["destinations", "callbacks.signing"],
     ],
     "actions": [
-        *["services", "delivery", "writeback", "relay", "jobs", "changes"],
+        *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
@@ -74,7 +74,7 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     # For the errors of a Redis that is down.
-    "redis": [*RQ, "services", "relay"],
+    "redis": [*RQ, "services", "relay", "admission"],
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],

@@ -54,7 +54,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @schema.submit
     def create(self, request: Request) -> Response:
         submission = SubmissionSerializer().read(request.data, self.trace)
-        [row] = services.accept([submission], client=self.client)
+        [row] = services.accept([submission], client=self.client, admission=self.admission)
         return self._accepted(row)
 
     @schema.submit_batch
@@ -62,7 +62,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def batch(self, request: Request) -> Response:
         items = BatchSerializer().read(request.data, self.trace)
         submissions = [item for item in items if isinstance(item, Submission)]
-        rows = services.accept(submissions, client=self.client)
+        rows = services.accept(submissions, client=self.client, admission=self.admission)
         accepted = iter(self.get_serializer(rows, many=True).data)
         tickets = [
             {"status": 202, "push_request": next(accepted)}
