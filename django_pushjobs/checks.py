@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from typing import Any, Final, get_origin, get_type_hints
 
@@ -17,7 +17,8 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from .backends import BasePushBackend, backends
+from .backends import BasePushBackend, Policy, backends
+from .backends.policy import ENTRY_KEYS
 from .conf import Conf
 from .exceptions import ConfigurationError
 from .models import PushRequest
@@ -40,6 +41,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "RETRY_CAP": (0, 31_536_000),
     # Leases are renewed a few times in their length; shorter ones run out under load.
     "LEASE": (1, 86_400),
+    "BULKHEAD": (0.01, 1),
+    "RETENTION": (0, 315_360_000),
+    "PART_SIZE": (1, 10_000),
     "FANOUT": (1, 1_000),
     "MAX_ATTEMPTS": (1, 1_000),
     "COMMIT_BATCH": (1, 10_000),
@@ -134,7 +138,11 @@ def _wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]
 
 
 def _wrong_entries(
-    number: int, setting: str, entries: Mapping[Any, Any], class_key: str
+    number: int,
+    setting: str,
+    entries: Mapping[Any, Any],
+    class_key: str,
+    keys: Set[str],
 ) -> Iterator[tuple[Any, CheckMessage]]:
     """Yield the entries of BACKENDS or RESOLVERS that do not have the form of one."""
     for name, entry in entries.items():
@@ -146,7 +154,7 @@ def _wrong_entries(
             problem = "must be a dict"
         elif not isinstance(entry.get(class_key), str):
             problem = f"needs the dotted path of a class as {class_key!r}"
-        elif unknown := entry.keys() - {class_key, "OPTIONS"}:
+        elif unknown := entry.keys() - keys:
             problem = f"has unknown keys: {', '.join(sorted(map(repr, unknown)))}"
         elif not isinstance(entry.get("OPTIONS", {}), dict):
             problem = "needs a dict as 'OPTIONS'"
@@ -167,7 +175,7 @@ def _not_a_class(path: str, base: type) -> str | None:
 
 
 def _wrong_backends(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
-    malformed = dict(_wrong_entries(5, "BACKENDS", entries, "BACKEND"))
+    malformed = dict(_wrong_entries(5, "BACKENDS", entries, "BACKEND", ENTRY_KEYS))
     yield from malformed.values()
     for alias in (alias for alias in entries if alias not in malformed):
         if problem := _not_a_class(entries[alias]["BACKEND"], BasePushBackend):
@@ -179,6 +187,7 @@ def _wrong_backends(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
             continue
         try:
             backends.create(alias).close()
+            Policy.read(entries[alias])
         except Exception as error:
             problem = _sentence(f"push backend {alias!r}", error)
             yield _error(7, problem, hint="See 'OPTIONS' in docs/howto/backends.rst.")
@@ -195,7 +204,7 @@ def _wrong_default(entries: Mapping[Any, Any], alias: str) -> Iterator[CheckMess
 
 
 def _wrong_resolvers(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
-    malformed = dict(_wrong_entries(9, "RESOLVERS", entries, "RESOLVER"))
+    malformed = dict(_wrong_entries(9, "RESOLVERS", entries, "RESOLVER", {"RESOLVER", "OPTIONS"}))
     yield from malformed.values()
     for kind in (kind for kind in entries if kind not in malformed):
         if problem := _not_a_class(entries[kind]["RESOLVER"], BaseResolver):

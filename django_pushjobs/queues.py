@@ -15,7 +15,8 @@ from uuid import UUID
 import django_rq
 import django_rq.settings
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 from rq import Queue, Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -25,7 +26,17 @@ from rq.timeouts import JobTimeoutException as JobTimeout
 from .conf import conf
 from .states import Priority
 
-__all__ = ["Bell", "JobTimeout", "connection", "depth", "missing", "queue", "ring", "withdraw"]
+__all__ = [
+    "Bell",
+    "JobTimeout",
+    "Lease",
+    "connection",
+    "depth",
+    "missing",
+    "queue",
+    "ring",
+    "withdraw",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +50,17 @@ JOB = "django_pushjobs.jobs.run_push_request"
 class Bell:
     """What is needed to ring for one push request.
 
-    ``attempts`` counts the claims so far, so that every attempt has a job id of its own and RQ's
+    ``rings`` counts how often it was rung before, so that every job has an id of its own and RQ's
     record of an earlier one cannot be mistaken for it.
     """
 
     request_id: UUID
     priority: str
-    attempts: int
+    rings: int
 
     @property
     def job_id(self) -> str:
-        return f"push-{self.request_id.hex}-{self.attempts + 1}"
+        return f"push-{self.request_id.hex}-{self.rings + 1}"
 
 
 def queue(priority: str) -> Queue:
@@ -153,3 +164,45 @@ def _by_queue(bells: Iterable[Bell]) -> Iterator[tuple[str, list[Bell]]]:
 def depth() -> dict[str, int]:
     """Return how many jobs wait on each of our queues."""
     return {name: django_rq.get_queue(name).count for name in sorted(set(conf().QUEUES.values()))}
+
+
+class Lease:
+    """What one process of a site holds at a time, for as long as it renews it.
+
+    :param seconds: how long it holds without being renewed.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._name = f"pushjobs:lease:{name}"
+        self._seconds = seconds
+        self._lock: Lock | None = None
+
+    def hold(self) -> bool:
+        """Take it or renew it; return whether it is ours.
+
+        Without Redis it is everybody's: what it guards must do no harm when it is done twice.
+        """
+        try:
+            if self._lock is not None:
+                try:
+                    return bool(self._lock.reacquire())
+                except LockError:
+                    self._lock = None
+            lock = connection().lock(
+                self._name, timeout=self._seconds, blocking=False, thread_local=False
+            )
+            if not lock.acquire():
+                return False
+        except RedisError:
+            return True
+        self._lock = lock
+        return True
+
+    def drop(self) -> None:
+        """Give it back, so that the next one need not wait until it runs out."""
+        if self._lock is not None:
+            try:
+                self._lock.release()
+            except RedisError:
+                pass
+            self._lock = None

@@ -8,6 +8,8 @@ import django_rq.settings
 import pytest
 from redis import Redis
 
+from django_pushjobs import breaker
+
 
 @pytest.fixture(autouse=True)
 def redis() -> Iterator[Redis]:
@@ -30,3 +32,9 @@ def no_redis() -> Iterator[None]:
             yield
         finally:
             queues["pushjobs"] = given
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses() -> None:
+    """What a test before this one has paused is rolled back, and shall be forgotten."""
+    breaker.forget()
