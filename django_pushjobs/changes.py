@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import router, transaction
 
 from . import admission
+from .callbacks import outbox
 from .models import BULKY, PushRequest
 from .querysets import PushRequestQuerySet
 from .signals import push_request_finished
@@ -59,6 +60,7 @@ class Change:
 
 def record(changes: Sequence[Change], *, using: str) -> None:
     """Write what the changes lead to, in the transaction that makes them."""
+    outbox.record(changes, using=using)
 
 
 def publish(changes: Sequence[Change]) -> None:

@@ -47,6 +47,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "FANOUT": (1, 1_000),
     "MAX_ATTEMPTS": (1, 1_000),
     "COMMIT_BATCH": (1, 10_000),
+    "CALLBACK_CONCURRENCY": (1, 100),
+    "CALLBACK_ROTATION": (0, 31_536_000),
+    "CALLBACK_RETENTION": (3_600, 31_536_000),
 }
 LEAST: Final[Mapping[Any, float]] = {int: 1, float: 0.001}
 MOST: Final = 31_536_000  # as seconds, a year
@@ -96,7 +99,8 @@ def check_settings(
     if "RESOLVERS" not in wrong:
         messages += _wrong_resolvers(values["RESOLVERS"])
     if "QUEUES" not in wrong:
-        messages += _wrong_queues(values["QUEUES"])
+        callback_queue = "" if "CALLBACK_QUEUE" in wrong else values["CALLBACK_QUEUE"]
+        messages += _wrong_queues(values["QUEUES"], callback_queue)
     if not wrong.keys() & {"RETRY_BASE", "RETRY_CAP"}:
         messages += _wrong_waits(values["RETRY_BASE"], values["RETRY_CAP"])
     return messages
@@ -216,7 +220,7 @@ def _wrong_resolvers(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
             yield _error(10, _sentence(f"recipient resolver {kind!r}", error))
 
 
-def _wrong_queues(queues: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+def _wrong_queues(queues: Mapping[Any, Any], callback_queue: str) -> Iterator[CheckMessage]:
     known = ", ".join(repr(priority) for priority in Priority.values)
     if missing := set(Priority.values) - queues.keys():
         names = ", ".join(sorted(map(repr, missing)))
@@ -229,11 +233,14 @@ def _wrong_queues(queues: Mapping[Any, Any]) -> Iterator[CheckMessage]:
         yield _error(13, "RQ_QUEUES must be a dict.", hint="django-rq reads its queues from it.")
         return
     # Each queue once, whatever the number of priorities that use it, in a stable order.
-    for queue in dict.fromkeys(map(_hashable, queues.values())):
+    ours = dict.fromkeys(map(_hashable, queues.values()), "QUEUES")
+    if callback_queue:
+        ours.setdefault(callback_queue, "CALLBACK_QUEUE")
+    for queue, setting in ours.items():
         if not isinstance(queue, str) or not isinstance(rq_queues.get(queue), dict):
             yield _error(
                 13,
-                f"PUSHJOBS['QUEUES'] uses the queue {queue!r}, which is not in RQ_QUEUES.",
+                f"PUSHJOBS[{setting!r}] uses the queue {queue!r}, which is not in RQ_QUEUES.",
                 hint=f"RQ_QUEUES has: {', '.join(map(repr, rq_queues)) or 'none'}.",
             )
         else:

@@ -74,6 +74,14 @@ class Conf:
     RETENTION: float = 0.0
     #: what the API tells third parties to wait between two looks at a request
     POLL_INTERVAL: int = 1
+    #: name of the queue in RQ_QUEUES for callbacks; empty: the one for low priority
+    CALLBACK_QUEUE: str = ""
+    #: callbacks that one endpoint gets at the same time
+    CALLBACK_CONCURRENCY: int = 8
+    #: how long the secret before a new one signs as well
+    CALLBACK_ROTATION: int = 86_400
+    #: how long callbacks are kept, with their attempts
+    CALLBACK_RETENTION: int = 604_800
     #: for development: let URLs that others choose be http, and lead to this machine
     INSECURE_DESTINATIONS: bool = False
     #: calls a client may make in RATE_WINDOW; here and below 0 is no limit, and the client's own

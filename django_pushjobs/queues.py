@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import django_rq
 import django_rq.settings
@@ -30,11 +30,14 @@ __all__ = [
     "Bell",
     "JobTimeout",
     "Lease",
+    "callback_queue",
     "connection",
     "depth",
+    "heard",
     "missing",
     "queue",
     "ring",
+    "ring_for_endpoints",
     "withdraw",
 ]
 
@@ -44,6 +47,12 @@ logger = logging.getLogger(__name__)
 LIVES = 10
 
 JOB = "django_pushjobs.jobs.run_push_request"
+
+CALLBACK_JOB = "django_pushjobs.jobs.call_endpoint"
+#: Seconds; the job ends by itself long before.
+CALLBACK_JOB_TIMEOUT = 120
+#: Seconds after which a job that was not heard of counts as lost.
+NOTED_FOR = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,10 @@ def queue(priority: str) -> Queue:
 
     It is made once and kept, with its connections: a new one asks Redis for its version first.
     """
-    name = conf().QUEUES[priority]
+    return _named(conf().QUEUES[priority])
+
+
+def _named(name: str) -> Queue:
     configuration = django_rq.settings.QUEUES[name]
     kept = _kept.get(name)
     if kept is None or kept[0] is not configuration:
@@ -161,9 +173,61 @@ def _by_queue(bells: Iterable[Bell]) -> Iterator[tuple[str, list[Bell]]]:
         yield name, list(group)
 
 
+def callback_queue() -> Queue:
+    """Return the RQ queue for callbacks."""
+    return _named(conf().CALLBACK_QUEUE or conf().QUEUES[Priority.LOW])
+
+
+def ring_for_endpoints(endpoint_ids: Iterable[UUID]) -> None:
+    """Enqueue a job for each callback endpoint that has none on the queue.
+
+    Call it after the commit that wrote the events. A note in Redis says that a job is on its way;
+    the job takes the note off before it looks, so it sees whatever was committed until then.
+
+    :raises redis.exceptions.RedisError: Redis did not take them.
+    """
+    target = callback_queue()
+    ids = list(endpoint_ids)
+    with target.connection.pipeline(transaction=False) as pipeline:
+        for endpoint_id in ids:
+            pipeline.set(_note(endpoint_id), 1, nx=True, ex=NOTED_FOR)
+        noted = pipeline.execute()
+    silent = [endpoint_id for endpoint_id, is_new in zip(ids, noted, strict=True) if is_new]
+    if silent:
+        settings = conf()
+        target.enqueue_many(
+            [
+                Queue.prepare_data(
+                    CALLBACK_JOB,
+                    args=(str(endpoint_id),),
+                    job_id=f"callbacks-{uuid4().hex}",
+                    description=f"callbacks to {endpoint_id}",
+                    timeout=CALLBACK_JOB_TIMEOUT,
+                    result_ttl=settings.RESULT_TTL,
+                    failure_ttl=settings.FAILURE_TTL,
+                    retry=Retry(max=LIVES),
+                )
+                for endpoint_id in silent
+            ]
+        )
+
+
+def heard(endpoint_id: UUID) -> None:
+    """Take the note off: the job of the endpoint runs.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    callback_queue().connection.delete(_note(endpoint_id))
+
+
+def _note(endpoint_id: UUID) -> str:
+    return f"pushjobs:callbacks:{endpoint_id.hex}"
+
+
 def depth() -> dict[str, int]:
     """Return how many jobs wait on each of our queues."""
-    return {name: django_rq.get_queue(name).count for name in sorted(set(conf().QUEUES.values()))}
+    names = {*conf().QUEUES.values(), callback_queue().name}
+    return {name: django_rq.get_queue(name).count for name in sorted(names)}
 
 
 class Lease:

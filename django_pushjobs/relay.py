@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from . import parts, processes, sentry, throttle
+from .callbacks import sweeping
 from .changes import end
 from .claims import WORKER_LOST
 from .conf import conf
@@ -42,21 +43,23 @@ LEASE_SWEEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How many push requests one sweep moved."""
+    """How many push requests one sweep moved, and how many callback endpoints it rang for."""
 
     recovered: int = 0
     expired: int = 0
     rung: int = 0
     pruned: int = 0
+    callbacks: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.recovered or self.expired or self.rung or self.pruned)
+        return any(astuple(self))
 
 
 def sweep() -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
-    With nothing to do this is one query, each part of which an index answers.
+    With nothing to do this is one query, each part of which an index answers, and two for the
+    callbacks.
     """
     now = timezone.now()
     requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
@@ -74,6 +77,7 @@ def sweep() -> Sweep:
         rung=(ring_due(LIMIT) if due or recovered else 0)
         + (ring_stranded(LOOKED_AT) if queued else 0),
         pruned=_prune(now) if old else 0,
+        callbacks=sweeping.sweep(),
     )
 
 

@@ -1,6 +1,15 @@
 """The truth: what was asked, by whom, and what became of it. One module for each noun."""
 
 from .attempts import Attempt, AttemptEnd
+from .callbacks import (
+    CallbackAttempt,
+    CallbackEndpoint,
+    CallbackEvent,
+    CallbackStatus,
+    DisabledReason,
+    EndpointState,
+    EventType,
+)
 from .clients import ApiClient, ApiKey, Scope
 from .deliveries import Delivery
 from .pauses import Pause
@@ -12,7 +21,14 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AttemptEnd",
+    "CallbackAttempt",
+    "CallbackEndpoint",
+    "CallbackEvent",
+    "CallbackStatus",
     "Delivery",
+    "DisabledReason",
+    "EndpointState",
+    "EventType",
     "Pause",
     "PushRequest",
     "Scope",

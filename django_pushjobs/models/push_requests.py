@@ -60,6 +60,12 @@ class PushRequest(models.Model):
     on_unknown = models.CharField(
         _("on unknown"), max_length=8, choices=OnUnknown.choices, default=OnUnknown.RETRY
     )
+    callback_url = models.CharField(
+        _("callback URL"),
+        max_length=2_048,
+        blank=True,
+        help_text=_("Called instead of that of the endpoint."),
+    )
 
     # How to find it in the logs of others.
     request_id = models.CharField(_("request id"), max_length=128, blank=True)

@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from django_pushjobs import breaker
+from django_pushjobs.callbacks import outbox
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,11 @@ def redis() -> Iterator[Redis]:
     connection.flushdb()
     yield connection
     connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoints_of_earlier_tests() -> None:
+    outbox.directory.forget()
 
 
 @pytest.fixture

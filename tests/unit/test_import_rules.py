@@ -23,7 +23,7 @@ LAYERS = {
     "root": ["__init__"],
     # What anybody may ask of the process they run in.
     "process": ["concurrency", "processes"],
-    "pure": ["exceptions", "states", "retries", "conf", "identifiers"],
+    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "encryption"],
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": [
@@ -78,13 +78,14 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     # For the errors of a Redis that is down.
-    "redis": [*RQ, "services", "relay", "admission", "throttle"],
+    "redis": [*RQ, "services", "relay", "admission", "throttle", "callbacks.bell"],
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
+    "cryptography": ["encryption"],
     "AntiSSRF": ["destinations"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],
