@@ -1,10 +1,8 @@
-"""How many things happen at once in this process."""
+"""Whether threads are greenlets here."""
 
 from __future__ import annotations
 
 import sys
-
-_slots: int | None = None
 
 
 def cooperative() -> bool:
@@ -15,14 +13,3 @@ def cooperative() -> bool:
     """
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
-
-
-def slots() -> int | None:
-    """Return how many jobs this process runs at the same time, or None where nobody said so."""
-    return _slots
-
-
-def set_slots(count: int) -> None:
-    """Say how many jobs this process runs at the same time; a worker does so as it starts."""
-    global _slots
-    _slots = count

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from .backends import Message, backends
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest
 from .recipients import Recipient, problem_with
-from .states import OnUnknown, Priority
+from .states import Priority
 
 MAX_TITLE = 1_024
 MAX_BODY = 65_536
@@ -24,6 +24,8 @@ MAX_COLLAPSE_KEY = 64
 MAX_REFERENCE = 255
 MAX_REQUEST_ID = 128
 MAX_TRACEPARENT = 64
+#: Seconds; a year.
+MAX_TTL = 31_536_000
 #: Bytes of ``data`` or ``options`` where the backend sets no tighter limit.
 MAX_JSON = 65_536
 #: Levels of objects and arrays in ``data`` or ``options``.
@@ -44,9 +46,9 @@ class Submission:
     :param backend: alias; None means the default one.
     :param send_at: aware; not before this time.
     :param expires_at: aware; not after this time.
+    :param ttl: seconds, instead of ``expires_at``: not later than so long after ``send_at``, or
+        after it was accepted.
     :param collapse_key: a later message with the same key replaces this one where supported.
-    :param on_unknown: ``retry`` or ``stop``: what to do with an address where nobody knows whether
-        the provider took the message; None leaves it to the backend.
     :param reference: the caller's own name for the request.
     :param request_id: ``X-Request-ID`` of the call that brought it.
     :param traceparent: W3C trace context of the call that brought it.
@@ -61,8 +63,8 @@ class Submission:
     priority: str = Priority.NORMAL
     send_at: datetime | None = None
     expires_at: datetime | None = None
+    ttl: int | None = None
     collapse_key: str = ""
-    on_unknown: str | None = None
     reference: str = ""
     request_id: str = ""
     traceparent: str = ""
@@ -71,6 +73,12 @@ class Submission:
     def alias(self) -> str:
         """The alias of the backend that will push it."""
         return self.backend or conf().DEFAULT_BACKEND
+
+    def end(self, accepted_at: datetime) -> datetime | None:
+        """Return the time after which it is not pushed, or None where there is none."""
+        if self.ttl is None:
+            return self.expires_at
+        return (self.send_at or accepted_at) + timedelta(seconds=self.ttl)
 
     def message(self, request_id: UUID) -> Message:
         """Return the part that goes to the backend."""
@@ -110,9 +118,6 @@ class Submission:
         if self.priority not in Priority.values:
             known = ", ".join(Priority.values)
             yield FieldError("/priority", f"must be one of {known}", "invalid_choice")
-        if self.on_unknown is not None and self.on_unknown not in OnUnknown.values:
-            known = ", ".join(OnUnknown.values)
-            yield FieldError("/on_unknown", f"must be one of {known}", "invalid_choice")
         yield from self._time_errors(now)
         if not isinstance(self.alias, str) or self.alias not in backends:
             yield FieldError("/backend", "there is no such backend", "unknown_backend")
@@ -135,6 +140,8 @@ class Submission:
                 yield from _json_errors(f"recipients/{index}", recipient)
 
     def _time_errors(self, now: datetime) -> Iterator[FieldError]:
+        if self.ttl is not None:
+            yield from self._ttl_errors(self.ttl)
         times = {"send_at": self.send_at, "expires_at": self.expires_at}
         naive = [name for name, time in times.items() if time and timezone.is_naive(time)]
         for name in naive:
@@ -147,6 +154,14 @@ class Submission:
             yield FieldError("/expires_at", "lies in the past", "past")
         elif self.expires_at and self.send_at and self.expires_at <= self.send_at:
             yield FieldError("/expires_at", "comes before send_at", "before_send_at")
+
+    def _ttl_errors(self, ttl: Any) -> Iterator[FieldError]:
+        if not isinstance(ttl, int) or isinstance(ttl, bool):
+            yield FieldError("/ttl", "must be a whole number", "invalid_type")
+        elif not 1 <= ttl <= MAX_TTL:
+            yield FieldError("/ttl", f"must be from 1 to {MAX_TTL} seconds", "out_of_range")
+        elif self.expires_at is not None:
+            yield FieldError("/ttl", "excludes expires_at", "conflict")
 
 
 _NO_ID = UUID(int=0)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -59,7 +60,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         secret = _secret(request)
         if not secret:
             return None
-        key = ApiKey.objects.authenticate(secret)
+        key = ApiKey.objects.authenticate(secret, among=self.keys(request))
         if key is None:
             raise AuthenticationFailed("The API key is wrong, revoked or expired.")
         address = remote_address(request._request)
@@ -68,6 +69,10 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The API key may not be used from this network.")
         key.note_use()
         return Principal(key.client), key
+
+    def keys(self, request: Request) -> QuerySet[ApiKey]:
+        """The keys that may open this call, with whatever else shall be read on that occasion."""
+        return ApiKey.objects.all()
 
     def authenticate_header(self, request: Request) -> str:
         challenge = 'Bearer realm="push requests"'

@@ -70,6 +70,23 @@ class TimeField(StringField):
             self.fail("invalid")
 
 
+class BooleanField(StrictField):
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid_type": "must be true or false"}
+    python_type = bool
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
+
+
+class IntegerField(StrictField):
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid_type": "must be a whole number"}
+    python_type = int
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "integer"}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool):  # which Python takes for a number
+            self.fail("invalid_type")
+        return super().to_internal_value(data)
+
+
 class ObjectField(StrictField):
     default_error_messages: ClassVar[dict[str, Any]] = {"invalid_type": "must be an object"}
     python_type = dict

@@ -28,6 +28,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 
 from ..exceptions import InvalidPushRequest, InvalidTransition, LimitExceeded
+from ..idempotency import CallInProgress, KeyReused
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ MEDIA_TYPE = "application/problem+json"
 #: Problem types of our own. The others are ``about:blank``: their status says it all.
 INVALID_PUSH_REQUEST = "urn:problem-type:pushjobs:invalid-push-request"
 INVALID_PARAMETER = "urn:problem-type:pushjobs:invalid-parameter"
+IDEMPOTENCY_KEY_REUSED = "urn:problem-type:pushjobs:idempotency-key-reused"
+IDEMPOTENCY_IN_PROGRESS = "urn:problem-type:pushjobs:idempotency-in-progress"
 INVALID_STATE = "urn:problem-type:pushjobs:invalid-state"
 INSUFFICIENT_SCOPE = "urn:problem-type:pushjobs:insufficient-scope"
 #: That of the IETF draft "RateLimit header fields for HTTP" (-11), registered with IANA.
@@ -110,7 +113,7 @@ def problem_for(error: Exception) -> Problem:
             return Problem(
                 status=400,
                 type=INVALID_PARAMETER,
-                title="Invalid query parameter",
+                title="Invalid parameter",
                 detail=_count(len(parameters)),
                 errors=parameters,
             )
@@ -140,6 +143,21 @@ def problem_for(error: Exception) -> Problem:
                 detail=str(error.detail),
                 members={"scope": error.scope},
                 headers={"WWW-Authenticate": challenge},
+            )
+        case KeyReused():
+            return Problem(
+                status=422,
+                type=IDEMPOTENCY_KEY_REUSED,
+                title="Idempotency-Key is already used",
+                detail="This Idempotency-Key belongs to another call: use a new one.",
+            )
+        case CallInProgress():
+            return Problem(
+                status=409,
+                type=IDEMPOTENCY_IN_PROGRESS,
+                title="Still in progress",
+                detail="A call with this Idempotency-Key is in progress: repeat it in a moment.",
+                headers={"Retry-After": "1"},
             )
         case OperationalError() | InterfaceError():
             return Problem(

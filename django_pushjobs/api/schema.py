@@ -30,8 +30,9 @@ from .problems import MEDIA_TYPE
 from .serializers import (
     BatchSerializer,
     DeliverySerializer,
+    NewPushRequestSerializer,
     PushRequestSerializer,
-    SubmissionSerializer,
+    ReceiptsQuerySerializer,
 )
 
 DESCRIPTION = """
@@ -91,6 +92,7 @@ class ApiSchema(AutoSchema):
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "django_pushjobs.api.authentication.ApiKeyAuthentication"
+    match_subclasses = True
     name = ["bearer", "apiKey"]  # noqa: RUF012  (as declared upstream)
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
@@ -148,7 +150,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class BatchTicketSerializer(serializers.Serializer[Any]):
     """Either a push request or a problem, with the status that the item alone would have had."""
 
-    status = serializers.IntegerField(help_text="202 or 400.")
+    status = serializers.IntegerField(help_text="202 or 400; 204 for 202 if it was only checked.")
     push_request = PushRequestSerializer(required=False)
     problem = ProblemSerializer(required=False)
 
@@ -158,15 +160,37 @@ class BatchAnswerSerializer(serializers.Serializer[Any]):
     items = BatchTicketSerializer(many=True, help_text="One ticket an item, in order.")
 
 
+@extend_schema_serializer(component_name="ReceiptsTicket")
+class ReceiptsTicketSerializer(serializers.Serializer[Any]):
+    """A push request and its receipts, or a problem where there is no such push request."""
+
+    id = serializers.UUIDField(help_text="As you asked.")
+    status = serializers.IntegerField(help_text="200 or 404.")
+    push_request = PushRequestSerializer(required=False)
+    deliveries = DeliverySerializer(
+        many=True,
+        required=False,
+        allow_null=True,
+        help_text="Null where there are more than 10 addresses: read them in pages.",
+    )
+    problem = ProblemSerializer(required=False)
+
+
+@extend_schema_serializer(component_name="ReceiptsAnswer")
+class ReceiptsAnswerSerializer(serializers.Serializer[Any]):
+    items = ReceiptsTicketSerializer(many=True, help_text="One ticket an id, in order.")
+
+
 _NEW_EXAMPLE = OpenApiExample("To two devices", value=NEW, request_only=True)
 
 _PROBLEMS = {
     400: "The body or a parameter is not acceptable; nothing was stored.",
     401: "There is no key, or it is wrong, revoked or expired.",
     404: "There is no such push request of this client.",
-    409: "Its state does not allow this.",
+    409: "Its state does not allow this, or a call with this key is in progress.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
+    422: "The `Idempotency-Key` belongs to another call.",
     503: "The database cannot be reached; repeat after `Retry-After` seconds.",
 }
 
@@ -205,6 +229,29 @@ def _retry_after(*statuses: int) -> OpenApiParameter:
     )
 
 
+#: Of calls that may be repeated.
+_IDEMPOTENT = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 257},
+        OpenApiParameter.HEADER,
+        description=(
+            "Repeating the call with the same key answers it again and does nothing. Up to 255 "
+            "visible ASCII characters, as a string of RFC 9651 (in quotes) or bare."
+        ),
+    ),
+    _header("Idempotent-Replayed", str, "`true` where it was answered before.", 202),
+    _header("Idempotency-Expires", str, "Until when the key is known; an HTTP date.", 202),
+]
+_IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `ETag` that you have; 304 where nothing has moved.",
+)
+_VALID = {204: OpenApiResponse(description="It is right; only `validate_only` was asked for.")}
+
+
 def _resource(example: dict[str, Any]) -> dict[str, Any]:
     return {"examples": [OpenApiExample(example["status"], value=example, response_only=True)]}
 
@@ -235,10 +282,13 @@ submit = _operation(
     operation_id="submitPushRequest",
     summary="Submit a push request",
     description="Stores it and answers at once; it is pushed by a worker.",
-    request=SubmissionSerializer,
+    request=NewPushRequestSerializer,
     examples=[_NEW_EXAMPLE],
-    responses=_answers(202, PushRequestSerializer, "Accepted.", 400, 413, 415, **_resource(QUEUED)),
-    parameters=[_location(202), _retry_after(202, 503)],
+    responses=_answers(
+        202, PushRequestSerializer, "Accepted.", 400, 409, 413, 415, 422, **_resource(QUEUED)
+    )
+    | _VALID,
+    parameters=[_location(202), _retry_after(202, 503), *_IDEMPOTENT],
 )
 submit_batch = _operation(
     operation_id="submitBatch",
@@ -262,15 +312,35 @@ submit_batch = _operation(
             status_codes=["202"],
         ),
     ],
-    responses=_answers(202, BatchAnswerSerializer, "At least one is accepted.", 400, 413, 415),
-    parameters=[_retry_after(202, 503)],
+    responses=_answers(
+        202, BatchAnswerSerializer, "At least one is accepted.", 400, 409, 413, 415, 422
+    )
+    | {200: OpenApiResponse(BatchAnswerSerializer, "What `validate_only` found.")},
+    parameters=[_retry_after(202, 503), *_IDEMPOTENT],
+)
+receipts = _operation(
+    operation_id="getReceipts",
+    summary="See what became of many",
+    description=(
+        "Tells where up to 1,000 push requests stand, each with its receipts if it has at most 10 "
+        "addresses. One ticket an id, in order."
+    ),
+    request=ReceiptsQuerySerializer,
+    responses=_answers(200, ReceiptsAnswerSerializer, "A ticket an id.", 400, 413, 415),
+    parameters=[_retry_after(503)],
 )
 retrieve = _operation(
     operation_id="getPushRequest",
     summary="See what became of one",
     description="Always 200: how the pushing went is in the body.",
-    responses=_answers(200, PushRequestSerializer, "Its state.", 404, **_resource(DONE)),
-    parameters=[ID, _retry_after(200, 503)],
+    responses=_answers(200, PushRequestSerializer, "Its state.", 404, **_resource(DONE))
+    | {304: OpenApiResponse(description="It is as your `ETag` has it.")},
+    parameters=[
+        ID,
+        _IF_NONE_MATCH,
+        _header("ETag", str, "Changes with every move.", 200, 304),
+        _retry_after(200, 503),
+    ],
 )
 list_ = _operation(
     operation_id="listPushRequests",
@@ -311,7 +381,7 @@ deliveries = _operation(
 # --- The document -----------------------------------------------------------------------------
 
 #: As a reader meets them.
-_ORDER = ("create", "list", "batch", "retrieve", "deliveries", "cancel", "retry")
+_ORDER = ("create", "list", "batch", "receipts", "retrieve", "deliveries", "cancel", "retry")
 
 
 def _order(endpoint: tuple[str, str, str, Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from typing import Any, cast
+from uuid import UUID
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
@@ -14,9 +15,25 @@ from rest_framework.fields import SkipField, empty
 from ..conf import conf
 from ..exceptions import FieldError, InvalidPushRequest
 from ..models import Delivery, PushRequest
-from ..states import FINAL, DeliveryStatus, OnUnknown, Priority, Status
-from ..submissions import MAX_BODY, MAX_COLLAPSE_KEY, MAX_REFERENCE, MAX_TITLE, Submission
-from .fields import ListField, NameField, ObjectField, StringField, TimeField, UTCTimeField
+from ..states import FINAL, DeliveryStatus, Priority, Status
+from ..submissions import (
+    MAX_BODY,
+    MAX_COLLAPSE_KEY,
+    MAX_REFERENCE,
+    MAX_TITLE,
+    MAX_TTL,
+    Submission,
+)
+from .fields import (
+    BooleanField,
+    IntegerField,
+    ListField,
+    NameField,
+    ObjectField,
+    StringField,
+    TimeField,
+    UTCTimeField,
+)
 from .tracing import Trace
 
 _RECIPIENT = {
@@ -33,7 +50,7 @@ _RECIPIENT = {
 }
 
 
-@extend_schema_serializer(component_name="NewPushRequest")
+@extend_schema_serializer(component_name="NewBatchItem")
 class SubmissionSerializer(serializers.Serializer[Submission]):
     """A push request to be accepted. Members that are not listed here are refused."""
 
@@ -68,17 +85,16 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
     expires_at = TimeField(
         required=False, allow_null=True, help_text="Not after this time, which has an offset."
     )
+    ttl = IntegerField(
+        required=False,
+        allow_null=True,
+        schema={"minimum": 1, "maximum": MAX_TTL},
+        help_text="Instead of `expires_at`: seconds after `send_at`, or after now.",
+    )
     collapse_key = StringField(
         required=False,
         schema={"maxLength": MAX_COLLAPSE_KEY},
         help_text="A later message with the same key replaces this one, where supported.",
-    )
-    on_unknown = StringField(
-        required=False,
-        allow_null=True,
-        schema={"enum": OnUnknown.values},
-        help_text="What to do where the message was sent and nobody saw the answer of the "
-        "provider: `retry`, and it may show twice, or `stop`, and it may never show.",
     )
     reference = StringField(
         required=False, schema={"maxLength": MAX_REFERENCE}, help_text="Your own name for it."
@@ -114,11 +130,32 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
         return submission
 
 
+def _validate_only() -> BooleanField:
+    return BooleanField(
+        required=False,
+        schema={"default": False},
+        help_text="Tell what is wrong with it, and store nothing (AIP-163).",
+    )
+
+
+@extend_schema_serializer(component_name="NewPushRequest")
+class NewPushRequestSerializer(SubmissionSerializer):
+    """A push request to be accepted. Members that are not listed here are refused."""
+
+    validate_only = _validate_only()
+
+    def read(self, item: Any, trace: Trace) -> Submission:
+        if isinstance(item, dict):
+            item = {name: value for name, value in item.items() if name != "validate_only"}
+        return SubmissionSerializer().read(item, trace)
+
+
 @extend_schema_serializer(component_name="NewBatch")
 class BatchSerializer(serializers.Serializer[Any]):
     """Push requests to be accepted one by one."""
 
     items = SubmissionSerializer(many=True)
+    validate_only = _validate_only()
 
     def read(self, body: Any, trace: Trace) -> list[Submission | InvalidPushRequest]:
         """Return what each item of ``body`` stands for, or what is wrong with it, in order.
@@ -133,6 +170,20 @@ class BatchSerializer(serializers.Serializer[Any]):
         if len(invalid) == len(read):
             raise InvalidPushRequest([error for item in invalid for error in item.errors])
         return read
+
+
+def wants_validation_only(body: Any) -> bool:
+    """Return what ``body`` says in ``validate_only``.
+
+    :raises InvalidPushRequest: neither true nor false.
+    """
+    if not isinstance(body, dict) or "validate_only" not in body:
+        return False
+    wish = body["validate_only"]
+    if not isinstance(wish, bool):
+        error = FieldError("/validate_only", "must be true or false", "invalid_type")
+        raise InvalidPushRequest([error])
+    return wish
 
 
 def _items(body: dict[str, Any]) -> list[Any]:
@@ -286,3 +337,39 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
         if row.status == DeliveryStatus.ACCEPTED:
             return None
         return {"code": row.error_code or row.status, "detail": row.error}
+
+
+@extend_schema_serializer(component_name="ReceiptsQuery")
+class ReceiptsQuerySerializer(serializers.Serializer[Any]):
+    """Which push requests it is about."""
+
+    ids = ListField(
+        schema={"items": {"type": "string", "format": "uuid"}, "minItems": 1, "maxItems": 1_000},
+        help_text="Ids of push requests.",
+    )
+
+    def read(self, body: Any) -> list[UUID]:
+        """Return the ids that ``body`` names, in order.
+
+        :raises InvalidPushRequest: it is no such query.
+        """
+        errors = _unknown_members(body, self.fields)
+        ids: list[UUID] = []
+        match body.get("ids", empty):
+            case []:
+                errors.append(FieldError("/ids", "is empty", "empty"))
+            case list(given) if len(given) > (limit := conf().MAX_BATCH):
+                errors.append(FieldError("/ids", f"has more than {limit} ids", "too_many"))
+            case list(given):
+                for index, text in enumerate(given):
+                    try:
+                        ids.append(UUID(text if isinstance(text, str) else ""))
+                    except ValueError:
+                        errors.append(FieldError(f"/ids/{index}", "is no id", "invalid_id"))
+            case value if value is empty:
+                errors.append(FieldError("/ids", "is required", "required"))
+            case _:
+                errors.append(FieldError("/ids", "must be a list", "invalid_type"))
+        if errors:
+            raise InvalidPushRequest(errors)
+        return ids

@@ -166,16 +166,12 @@ class HTTPBackend(BasePushBackend):
 
 
 _TIMED_OUT = Outcome(
-    kind=OutcomeClass.RETRY,
-    code="timeout",
-    detail="the gateway did not answer in time",
-    unknown=True,
+    kind=OutcomeClass.RETRY, code="timeout", detail="the gateway did not answer in time"
 )
 _LOST = Outcome(
     kind=OutcomeClass.RECONNECT,
     code="connection_lost",
     detail="the connection was lost before the gateway answered",
-    unknown=True,
 )
 _REFUSED = Outcome(
     kind=OutcomeClass.RECONNECT, code="unreachable", detail="the gateway cannot be reached"
@@ -187,7 +183,6 @@ _BAD_ANSWER = Outcome(
     kind=OutcomeClass.RECONNECT,
     code="bad_answer",
     detail="what the gateway answered is not HTTP, or was cut off",
-    unknown=True,
 )
 _BAD_CERTIFICATE = Outcome(
     kind=OutcomeClass.CONFIG,

@@ -1,35 +1,8 @@
 """The truth: what was asked, by whom, and what became of it. One module for each noun."""
 
-from .attempts import Attempt, AttemptEnd
-from .callbacks import (
-    CallbackAttempt,
-    CallbackEndpoint,
-    CallbackEvent,
-    CallbackStatus,
-    DisabledReason,
-    EndpointState,
-    EventType,
-)
 from .clients import ApiClient, ApiKey, Scope
 from .deliveries import Delivery
-from .pauses import Pause
-from .push_requests import BULKY, PushRequest
+from .idempotency import IdempotencyRecord
+from .push_requests import PushRequest
 
-__all__ = [
-    "BULKY",
-    "ApiClient",
-    "ApiKey",
-    "Attempt",
-    "AttemptEnd",
-    "CallbackAttempt",
-    "CallbackEndpoint",
-    "CallbackEvent",
-    "CallbackStatus",
-    "Delivery",
-    "DisabledReason",
-    "EndpointState",
-    "EventType",
-    "Pause",
-    "PushRequest",
-    "Scope",
-]
+__all__ = ["ApiClient", "ApiKey", "Delivery", "IdempotencyRecord", "PushRequest", "Scope"]

@@ -51,11 +51,6 @@ class ApiClient(models.Model):
         blank=True,
         help_text=_("At a time, and not final. Empty: as in the settings; 0: no limit."),
     )
-    may_set_callback_url = models.BooleanField(
-        _("may set callback URL"),
-        default=False,
-        help_text=_("A request may name a URL of its own, at the host of an endpoint."),
-    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -90,12 +85,18 @@ class ApiKeyManager(models.Manager["ApiKey"]):
                 key.save(update_fields=["expires_at"])
         return successor, secret
 
-    def authenticate(self, secret: str) -> ApiKey | None:
-        """Return the valid key for ``secret`` with its client, or None. One query."""
+    def authenticate(
+        self, secret: str, among: models.QuerySet[ApiKey] | None = None
+    ) -> ApiKey | None:
+        """Return the valid key for ``secret`` with its client, or None. One query.
+
+        :param among: the keys to look among, with whatever else shall be read on that occasion.
+        """
         prefix = secret.partition(".")[0]
         if not prefix or len(prefix) > 16 or "\x00" in secret:
             return None
-        key = self.select_related("client").filter(prefix=prefix).first()
+        keys = self.all() if among is None else among
+        key = keys.select_related("client").filter(prefix=prefix).first()
         if key is None or not key.is_valid or not _keys.verify(secret, key.hashed_key):
             return None
         return key

@@ -238,3 +238,71 @@ def test_reading_costs_the_same_however_many_there_are(
     assert '"title"' not in captured[1]["sql"]
     with django_assert_num_queries(3):  # the key, the row, the page
         acme.get(f"{mine.pk}/deliveries")
+
+
+def test_a_look_that_finds_nothing_new_costs_one_query(
+    acme: ThirdParty, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    request = row(acme)
+    first = acme.get(str(request.pk))
+    tag = first.headers["ETag"]
+    for known in (tag, f'"other", W/{tag}', "*"):
+        with django_assert_num_queries(1):
+            response = acme.get(str(request.pk), If_None_Match=known)
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["ETag"] == tag
+    assert acme.get(str(request.pk), If_None_Match='"other"').json() == first.json()
+    PushRequest.objects.filter(pk=request.pk).transition(Status.CANCELED)
+    moved = acme.get(str(request.pk), If_None_Match=tag)
+    assert (moved.status_code, moved.json()["status"]) == (200, "canceled")
+    assert moved.headers["ETag"] != tag
+
+
+def test_the_entity_tag_of_another_client_tells_nothing(
+    acme: ThirdParty, rival: ThirdParty
+) -> None:
+    request = row(rival)
+    assert acme.get(str(request.pk), If_None_Match="*").status_code == 404
+    wrong = rival.get(str(request.pk), If_None_Match="*", Authorization="Bearer a.b")
+    assert wrong.status_code == 401
+
+
+def test_receipts_of_many(
+    acme: ThirdParty, rival: ThirdParty, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    one, large, foreign = row(acme, total=2), row(acme, total=11), row(rival)
+    first = receipt(one, "a", status=DeliveryStatus.ACCEPTED)
+    receipt(one, "b", status=DeliveryStatus.DROPPED, error_code="gone")
+    receipt(large, "a", status=DeliveryStatus.ACCEPTED)
+    wanted = [str(pk) for pk in (large.pk, foreign.pk, one.pk, uuid4(), one.pk)]
+    acme.get()
+    with django_assert_num_queries(3):
+        response = acme.post("receipts", {"ids": wanted})
+    assert response.status_code == 200
+    items = response.json()["items"]
+    assert [item["id"] for item in items] == wanted
+    assert [item["status"] for item in items] == [200, 404, 200, 404, 200]
+    assert items[0]["deliveries"] is None
+    assert items[2] == items[4]
+    assert items[2]["push_request"] == acme.get(str(one.pk)).json()
+    assert {d["status"] for d in items[2]["deliveries"]} == {"accepted", "dropped"}
+    assert str(first.pk) in {d["id"] for d in items[2]["deliveries"]}
+    assert items[1]["problem"]["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, {("/ids", "required")}),
+        ({"ids": []}, {("/ids", "empty")}),
+        ({"ids": {}}, {("/ids", "invalid_type")}),
+        (
+            {"ids": ["x", 5], "id": 1},
+            {("/ids/0", "invalid_id"), ("/ids/1", "invalid_id"), ("/id", "unknown_field")},
+        ),
+        ({"ids": [str(uuid4())] * 1_001}, {("/ids", "too_many")}),
+        ([], {("", "invalid_type")}),
+    ],
+)
+def test_receipts_need_ids(acme: ThirdParty, body: Any, expected: set[tuple[str, str]]) -> None:
+    assert faults(acme.post("receipts", body)) == expected

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -23,6 +24,7 @@ OPERATIONS = {
     ("/push-requests", "post"): "202",
     ("/push-requests", "get"): "200",
     ("/push-requests/batch", "post"): "202",
+    ("/push-requests/receipts", "post"): "200",
     ("/push-requests/{id}", "get"): "200",
     ("/push-requests/{id}/deliveries", "get"): "200",
     ("/push-requests/{id}/cancel", "post"): "200",
@@ -69,7 +71,10 @@ def test_describes_every_operation(document: Any) -> None:
         assert operation["security"] == [{"bearer": []}, {"apiKey": []}]
         assert {status, "401", "503"} <= operation["responses"].keys()
         for code, response in operation["responses"].items():
-            media_type = "application/json" if code == status else "application/problem+json"
+            if code in ("204", "304"):
+                assert "content" not in response
+                continue
+            media_type = "application/json" if code < "400" else "application/problem+json"
             assert list(response["content"]) == [media_type]
             assert "X-Request-ID" in response["headers"]
         assert "Retry-After" in operation["responses"]["503"]["headers"]
@@ -111,6 +116,9 @@ def test_answers_and_examples_are_as_described(document: Any) -> None:
     check(document, "PaginatedDeliveryList", acme.get(f"{one['id']}/deliveries").json())
     check(
         document, "BatchAnswer", acme.post("batch", {"items": [{}, {"recipients": ["t"]}]}).json()
+    )
+    check(
+        document, "ReceiptsAnswer", acme.post("receipts", {"ids": [one["id"], str(uuid4())]}).json()
     )
     check(document, "Problem", acme.post(body={}).json())
     check(document, "Problem", acme.get("none").json())

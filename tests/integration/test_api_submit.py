@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from django_pushjobs.models import PushRequest
 from django_pushjobs.recipients import BaseResolver
-from tests.support.third_party import ThirdParty, faults, problem
+from tests.support.third_party import PUSH_REQUESTS, ThirdParty, faults, problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -271,3 +271,52 @@ def test_a_bug_of_ours_is_a_problem_and_is_announced(
     assert response.exc_info[0] is RuntimeError
     [record] = [r for r in caplog.records if r.name == "django.request"]
     assert record.exc_info
+
+
+def test_ttl_counts_from_the_time_it_is_due(acme: ThirdParty) -> None:
+    now = acme.post(body={"recipients": ["t"], "ttl": 60}).json()
+    created = datetime.fromisoformat(now["created_at"])
+    assert datetime.fromisoformat(now["expires_at"]) == created + timedelta(seconds=60)
+    later = {"recipients": ["t"], "ttl": 60, "send_at": "2099-01-01T00:00:00Z"}
+    assert acme.post(body=later).json()["expires_at"] == "2099-01-01T00:01:00Z"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"ttl": 0}, "out_of_range"),
+        ({"ttl": 31_536_001}, "out_of_range"),
+        ({"ttl": True}, "invalid_type"),
+        ({"ttl": 1.5}, "invalid_type"),
+        ({"ttl": 5, "expires_at": "2099-01-01T00:00:00Z"}, "conflict"),
+    ],
+)
+def test_a_ttl_that_makes_no_sense(acme: ThirdParty, change: dict[str, Any], code: str) -> None:
+    assert faults(acme.post(body={"recipients": ["t"], **change})) == {("/ttl", code)}
+
+
+def test_a_rehearsal_stores_nothing(acme: ThirdParty) -> None:
+    response = acme.post(body={"recipients": ["t"], "validate_only": True})
+    assert (response.status_code, response.content) == (204, b"")
+    assert faults(acme.post(body={"recipients": [], "validate_only": True})) == {
+        ("/recipients", "empty")
+    }
+    batch = {"items": [{"recipients": ["t"]}, {}], "validate_only": True}
+    tickets = acme.post("batch", batch).json()["items"]
+    assert [ticket["status"] for ticket in tickets] == [204, 400]
+    assert not PushRequest.objects.exists()
+
+
+def test_a_rehearsal_is_asked_for_in_the_body_only(acme: ThirdParty) -> None:
+    response = acme.http.post(
+        f"{PUSH_REQUESTS}?validate_only=true",
+        {"recipients": ["t"]},
+        content_type="application/json",
+        headers={"X-API-Key": acme.secret},
+    )
+    assert faults(response) == {("validate_only", "unknown_parameter")}
+    wrong = acme.post(body={"recipients": ["t"], "validate_only": "yes"})
+    assert faults(wrong) == {("/validate_only", "invalid_type")}
+    item = {"items": [{"recipients": ["t"], "validate_only": True}]}
+    assert faults(acme.post("batch", item)) == {("/items/0/validate_only", "unknown_field")}
+    assert not PushRequest.objects.exists()

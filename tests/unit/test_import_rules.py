@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 #: Layer -> its modules (patterns below the package). The first layer that matches counts.
 LAYERS = {
     "root": ["__init__"],
-    # What anybody may ask of the process they run in.
-    "process": ["concurrency", "processes"],
-    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "encryption"],
+    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "concurrency", "processes"],
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": [
@@ -32,7 +30,7 @@ LAYERS = {
     ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
-        *["breaker", "claims", "settlements", "parts", "readers", "throttle"],
+        *["idempotency"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
@@ -50,15 +48,14 @@ LAYERS = {
 #: Layer -> the layers it may import, besides itself.
 MAY_IMPORT = {
     "root": [],
-    "process": [],
     "pure": [],
     "sentry": ["root", "pure"],
     "data": ["root", "pure"],
     "edges": ["root", "pure"],
-    "actions": ["root", "process", "pure", "data", "edges", "sentry"],
+    "actions": ["root", "pure", "data", "edges", "sentry"],
     "surface": ["root", "pure", "data", "edges", "sentry", "actions", "supervisor", "child"],
     "supervisor": ["root"],
-    "child": ["root", "process", "supervisor", "sentry"],
+    "child": ["root", "supervisor", "sentry"],
 }
 
 #: Single modules that a layer may not import although it may import their layer.
@@ -78,19 +75,19 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     # For the errors of a Redis that is down.
-    "redis": [*RQ, "services", "relay", "admission", "throttle", "callbacks.bell"],
+    "redis": [*RQ, "services", "relay", "admission"],
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
-    "cryptography": ["encryption"],
     "AntiSSRF": ["destinations"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],
     "django_filters": ["api", "api.*"],
     "drf_spectacular": ["api", "api.*"],
+    "http_sf": ["api", "api.*"],
     "rest_framework_api_key.crypto": ["models", "models.*"],
 }
 
@@ -100,6 +97,7 @@ EXTRAS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "http_sf",
     "psycopg",
 ]
 

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, cast
+from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from rest_framework.decorators import action
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import services
 from ...conf import conf
-from ...models import ApiClient, ApiKey, PushRequest
+from ...exceptions import InvalidPushRequest
+from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
 from ...submissions import Submission
 from .. import schema
 from ..base import ApiView
+from ..conditional import ConditionalAuthentication, etag_of, known_etag, not_modified
 from ..filters import PushRequestFilter, StrictFilterBackend
+from ..idempotency import accept_once, call_of, response_to
 from ..pagination import DeliveryPagination, PushRequestPagination
 from ..problems import problem_for
 from ..serializers import (
     BatchSerializer,
     DeliverySerializer,
+    NewPushRequestSerializer,
     PushRequestSerializer,
-    SubmissionSerializer,
+    ReceiptsQuerySerializer,
+    wants_validation_only,
 )
+
+#: A request with at most so many addresses has its receipts beside it.
+INLINE_RECEIPTS: Final = 10
 
 
 class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
@@ -35,6 +48,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         "recipients", "title", "body", "data", "options", "traceparent"
     )
     serializer_class = PushRequestSerializer
+    authentication_classes = (ConditionalAuthentication,)
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
     filter_backends = (StrictFilterBackend,)
@@ -52,25 +66,48 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         return self.get_queryset().get(pk=self.kwargs["id"])
 
     @schema.submit
-    def create(self, request: Request) -> Response:
-        submission = SubmissionSerializer().read(request.data, self.trace)
-        [row] = services.accept([submission], client=self.client, admission=self.admission)
-        return self._accepted(row)
+    def create(self, request: Request) -> HttpResponseBase:
+        validate_only = self._validate_only(request)
+        call = call_of(request, self.client)
+        if call is not None and (stored := call.stored()) is not None:
+            return response_to(stored)
+        submission = NewPushRequestSerializer().read(request.data, self.trace)
+        if validate_only:
+            return Response(status=204)
+        if call is None:
+            [row] = services.accept([submission], client=self.client, admission=self.admission)
+            return self._accepted(row)
+        return accept_once(call, [submission], lambda rows: self._accepted(rows[0]), self.admission)
 
     @schema.submit_batch
     @action(detail=False, methods=["post"])
-    def batch(self, request: Request) -> Response:
+    def batch(self, request: Request) -> HttpResponseBase:
+        validate_only = self._validate_only(request)
+        call = call_of(request, self.client)
+        if call is not None and (stored := call.stored()) is not None:
+            return response_to(stored)
         items = BatchSerializer().read(request.data, self.trace)
+        if validate_only:
+            valid = {"status": 204}
+            tickets = [valid if isinstance(i, Submission) else _refused(i) for i in items]
+            return Response({"items": tickets})
         submissions = [item for item in items if isinstance(item, Submission)]
-        rows = services.accept(submissions, client=self.client, admission=self.admission)
-        accepted = iter(self.get_serializer(rows, many=True).data)
-        tickets = [
-            {"status": 202, "push_request": next(accepted)}
-            if isinstance(item, Submission)
-            else {"status": 400, "problem": problem_for(item).as_dict()}
-            for item in items
-        ]
-        return Response({"items": tickets}, status=202, headers=_retry_after())
+        if call is None:
+            rows = services.accept(submissions, client=self.client, admission=self.admission)
+            return self._accepted_batch(items, rows)
+        respond = partial(self._accepted_batch, items)
+        return accept_once(call, submissions, respond, self.admission)
+
+    @schema.receipts
+    @action(detail=False, methods=["post"], scope=Scope.READ)
+    def receipts(self, request: Request) -> Response:
+        ids = ReceiptsQuerySerializer().read(request.data)
+        rows = {row.pk: row for row in self.get_queryset().filter(pk__in=set(ids))}
+        few = [pk for pk, row in rows.items() if row.total <= INLINE_RECEIPTS]
+        of_few: dict[UUID, list[Delivery]] = {pk: [] for pk in few}
+        for delivery in Delivery.objects.filter(request__in=few).order_by("pk") if few else ():
+            of_few[delivery.request_id].append(delivery)
+        return Response({"items": [self._receipt(pk, rows.get(pk), of_few.get(pk)) for pk in ids]})
 
     @schema.list_
     def list(self, request: Request) -> Response:
@@ -78,8 +115,13 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @schema.retrieve
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        return self._state(self.get_object())
+    def retrieve(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        if (tag := known_etag(request)) and (unchanged := not_modified(request, tag)) is not None:
+            return unchanged
+        row = self.get_object()
+        response = self._state(row)
+        response.headers["ETag"] = etag_of(row)
+        return response
 
     @schema.cancel
     @action(detail=True, methods=["post"])
@@ -107,9 +149,45 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         headers = {"Location": data["links"]["self"], **_retry_after()}
         return Response(data, status=202, headers=headers)
 
+    def _accepted_batch(
+        self, items: Sequence[Submission | InvalidPushRequest], rows: Sequence[PushRequest]
+    ) -> Response:
+        accepted = iter(self.get_serializer(rows, many=True).data)
+        tickets = [
+            {"status": 202, "push_request": next(accepted)}
+            if isinstance(item, Submission)
+            else _refused(item)
+            for item in items
+        ]
+        return Response({"items": tickets}, status=202, headers=_retry_after())
+
+    def _receipt(self, pk: UUID, row: PushRequest | None, deliveries: Any) -> dict[str, Any]:
+        if row is None:
+            problem = problem_for(PushRequest.DoesNotExist())
+            return {"id": str(pk), "status": problem.status, "problem": problem.as_dict()}
+        return {
+            "id": str(pk),
+            "status": 200,
+            "push_request": self.get_serializer(row).data,
+            "deliveries": deliveries and DeliverySerializer(deliveries, many=True).data,
+        }
+
+    def _validate_only(self, request: Request) -> bool:
+        # Who asks for a rehearsal in the wrong place shall not get the performance.
+        if request.query_params:
+            unknown = ErrorDetail("is not a parameter of this call", code="unknown_parameter")
+            raise ValidationError({name[:64]: [unknown] for name in sorted(request.query_params)})
+        return wants_validation_only(request.data)
+
     def _state(self, row: PushRequest) -> Response:
         headers = {} if row.is_final else _retry_after()
         return Response(self.get_serializer(row).data, headers=headers)
+
+
+def _refused(item: InvalidPushRequest) -> dict[str, Any]:
+    """Return the ticket of an item that is wrong."""
+    problem = problem_for(item)
+    return {"status": problem.status, "problem": problem.as_dict()}
 
 
 def _retry_after() -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""``Idempotency-Key`` of a call, and the answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from django.http import HttpResponse
+from django.utils.http import http_date
+from http_sf import StructuredFieldError, parse
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ..admission import Admission
+from ..idempotency import MAX_KEY, Answer, Call, fingerprint
+from ..models import ApiClient, PushRequest
+from ..submissions import Submission
+from .base import ResourceRenderer
+
+HEADER = "Idempotency-Key"
+EXPIRES = "Idempotency-Expires"
+REPLAYED = "Idempotent-Replayed"
+
+
+def call_of(request: Request, client: ApiClient) -> Call | None:
+    """Return the call that may be repeated, or None where it has no key.
+
+    :raises ValidationError: the key is malformed.
+    """
+    if HEADER not in request.headers:
+        return None
+    key = _key(request.headers[HEADER].strip())
+    return Call(client, key, fingerprint(request.method or "", request.path, request.data))
+
+
+def accept_once(
+    call: Call,
+    submissions: Sequence[Submission],
+    respond: Callable[[Sequence[PushRequest]], Response],
+    admission: Admission | None,
+) -> HttpResponse:
+    """Accept ``submissions`` where ``call`` is new, and return the answer that is kept."""
+
+    def answer(rows: Sequence[PushRequest]) -> tuple[int, dict[str, str], str]:
+        response = respond(rows)
+        headers = {n: v for n, v in response.headers.items() if n != "Content-Type"}
+        return response.status_code, headers, ResourceRenderer().render(response.data).decode()
+
+    return response_to(call.accept(submissions, answer, admission))
+
+
+def response_to(answer: Answer) -> HttpResponse:
+    """Return the answer with the very bytes that were stored."""
+    headers = {**answer.headers, EXPIRES: http_date(answer.expires_at.timestamp())}
+    if answer.replayed:
+        headers[REPLAYED] = "true"
+    return HttpResponse(
+        answer.body, status=answer.status, headers=headers, content_type="application/json"
+    )
+
+
+def _key(value: str) -> str:
+    """Read a string of RFC 9651, or visible ASCII as it is, which many clients send."""
+    key: object = value
+    if value.startswith('"'):
+        try:
+            key, _parameters = cast(
+                tuple[object, object], parse(value.encode("latin-1"), tltype="item")
+            )
+        except (StructuredFieldError, UnicodeEncodeError):
+            raise _malformed("is not a string of RFC 9651") from None
+    if not isinstance(key, str) or not key.isascii() or not key.isprintable():
+        raise _malformed("holds other than visible ASCII characters")
+    if not 0 < len(key) <= MAX_KEY:
+        raise _malformed(f"must have 1 to {MAX_KEY} characters")
+    return key
+
+
+def _malformed(detail: str) -> ValidationError:
+    return ValidationError({HEADER: [ErrorDetail(detail, code="invalid")]})
