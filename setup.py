@@ -82,6 +82,8 @@ setup(
         "geventhttpclient>=2.6",
         "sentry-sdk>=2.0",
         "setproctitle>=1.3",
+        # Secrets that sign callbacks are stored encrypted.
+        "cryptography>=42",
         # Which networks are special, for URLs that others choose; only its list is used.
         "microsoft-antissrf>=1.0",
         # Hashed keys; only its key generator is used, the app need not be installed.

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from django.db import router, transaction
+
 from . import admission
-from .models import PushRequest
+from .callbacks import outbox
+from .models import BULKY, PushRequest
+from .querysets import PushRequestQuerySet
 from .signals import push_request_finished
 from .states import FINAL, Status
 
@@ -55,6 +60,7 @@ class Change:
 
 def record(changes: Sequence[Change], *, using: str) -> None:
     """Write what the changes lead to, in the transaction that makes them."""
+    outbox.record(changes, using=using)
 
 
 def publish(changes: Sequence[Change]) -> None:
@@ -74,3 +80,21 @@ def announce(changes: Iterable[Change]) -> None:
                 backend=change.backend,
                 counts=dict(change.counts),
             )
+
+
+def end(rows: PushRequestQuerySet, request_id: UUID, status: Status, **fields: Any) -> bool:
+    """End one push request, and tell everybody.
+
+    :param rows: that request, and in its WHERE whatever must hold for it to end.
+    :returns: False where that did not hold.
+    """
+    using = router.db_for_write(PushRequest)
+    with transaction.atomic(using=using):
+        if not rows.using(using).transition(status, **fields):
+            return False
+        row = PushRequest.objects.using(using).defer(*BULKY).get(pk=request_id)
+        changes = [] if row.is_part else [Change.of(row)]
+        record(changes, using=using)
+    publish(changes)
+    announce(changes)
+    return True

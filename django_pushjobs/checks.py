@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from typing import Any, Final, get_origin, get_type_hints
 
@@ -17,7 +17,8 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from .backends import BasePushBackend, backends
+from .backends import BasePushBackend, Policy, backends
+from .backends.policy import ENTRY_KEYS
 from .conf import Conf
 from .exceptions import ConfigurationError
 from .models import PushRequest
@@ -42,9 +43,15 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "RETRY_CAP": (0, 31_536_000),
     # Leases are renewed a few times in their length; shorter ones run out under load.
     "LEASE": (1, 86_400),
+    "BULKHEAD": (0.01, 1),
+    "RETENTION": (0, 315_360_000),
+    "PART_SIZE": (1, 10_000),
     "FANOUT": (1, 1_000),
     "MAX_ATTEMPTS": (1, 1_000),
     "COMMIT_BATCH": (1, 10_000),
+    "CALLBACK_CONCURRENCY": (1, 100),
+    "CALLBACK_ROTATION": (0, 31_536_000),
+    "CALLBACK_RETENTION": (3_600, 31_536_000),
 }
 LEAST: Final[Mapping[Any, float]] = {int: 1, float: 0.001}
 MOST: Final = 31_536_000  # as seconds, a year
@@ -94,7 +101,8 @@ def check_settings(
     if "RESOLVERS" not in wrong:
         messages += _wrong_resolvers(values["RESOLVERS"])
     if "QUEUES" not in wrong:
-        messages += _wrong_queues(values["QUEUES"])
+        callback_queue = "" if "CALLBACK_QUEUE" in wrong else values["CALLBACK_QUEUE"]
+        messages += _wrong_queues(values["QUEUES"], callback_queue)
     if not wrong.keys() & {"RETRY_BASE", "RETRY_CAP"}:
         messages += _wrong_waits(values["RETRY_BASE"], values["RETRY_CAP"])
     return messages
@@ -136,7 +144,11 @@ def _wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]
 
 
 def _wrong_entries(
-    number: int, setting: str, entries: Mapping[Any, Any], class_key: str
+    number: int,
+    setting: str,
+    entries: Mapping[Any, Any],
+    class_key: str,
+    keys: Set[str],
 ) -> Iterator[tuple[Any, CheckMessage]]:
     """Yield the entries of BACKENDS or RESOLVERS that do not have the form of one."""
     for name, entry in entries.items():
@@ -148,7 +160,7 @@ def _wrong_entries(
             problem = "must be a dict"
         elif not isinstance(entry.get(class_key), str):
             problem = f"needs the dotted path of a class as {class_key!r}"
-        elif unknown := entry.keys() - {class_key, "OPTIONS"}:
+        elif unknown := entry.keys() - keys:
             problem = f"has unknown keys: {', '.join(sorted(map(repr, unknown)))}"
         elif not isinstance(entry.get("OPTIONS", {}), dict):
             problem = "needs a dict as 'OPTIONS'"
@@ -169,7 +181,7 @@ def _not_a_class(path: str, base: type) -> str | None:
 
 
 def _wrong_backends(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
-    malformed = dict(_wrong_entries(5, "BACKENDS", entries, "BACKEND"))
+    malformed = dict(_wrong_entries(5, "BACKENDS", entries, "BACKEND", ENTRY_KEYS))
     yield from malformed.values()
     for alias in (alias for alias in entries if alias not in malformed):
         if problem := _not_a_class(entries[alias]["BACKEND"], BasePushBackend):
@@ -181,6 +193,7 @@ def _wrong_backends(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
             continue
         try:
             backends.create(alias).close()
+            Policy.read(entries[alias])
         except Exception as error:
             problem = _sentence(f"push backend {alias!r}", error)
             yield _error(7, problem, hint="See 'OPTIONS' in docs/howto/backends.rst.")
@@ -197,7 +210,7 @@ def _wrong_default(entries: Mapping[Any, Any], alias: str) -> Iterator[CheckMess
 
 
 def _wrong_resolvers(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
-    malformed = dict(_wrong_entries(9, "RESOLVERS", entries, "RESOLVER"))
+    malformed = dict(_wrong_entries(9, "RESOLVERS", entries, "RESOLVER", {"RESOLVER", "OPTIONS"}))
     yield from malformed.values()
     for kind in (kind for kind in entries if kind not in malformed):
         if problem := _not_a_class(entries[kind]["RESOLVER"], BaseResolver):
@@ -209,7 +222,7 @@ def _wrong_resolvers(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:
             yield _error(10, _sentence(f"recipient resolver {kind!r}", error))
 
 
-def _wrong_queues(queues: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+def _wrong_queues(queues: Mapping[Any, Any], callback_queue: str) -> Iterator[CheckMessage]:
     known = ", ".join(repr(priority) for priority in Priority.values)
     if missing := set(Priority.values) - queues.keys():
         names = ", ".join(sorted(map(repr, missing)))
@@ -222,11 +235,14 @@ def _wrong_queues(queues: Mapping[Any, Any]) -> Iterator[CheckMessage]:
         yield _error(13, "RQ_QUEUES must be a dict.", hint="django-rq reads its queues from it.")
         return
     # Each queue once, whatever the number of priorities that use it, in a stable order.
-    for queue in dict.fromkeys(map(_hashable, queues.values())):
+    ours = dict.fromkeys(map(_hashable, queues.values()), "QUEUES")
+    if callback_queue:
+        ours.setdefault(callback_queue, "CALLBACK_QUEUE")
+    for queue, setting in ours.items():
         if not isinstance(queue, str) or not isinstance(rq_queues.get(queue), dict):
             yield _error(
                 13,
-                f"PUSHJOBS['QUEUES'] uses the queue {queue!r}, which is not in RQ_QUEUES.",
+                f"PUSHJOBS[{setting!r}] uses the queue {queue!r}, which is not in RQ_QUEUES.",
                 hint=f"RQ_QUEUES has: {', '.join(map(repr, rq_queues)) or 'none'}.",
             )
         else:

@@ -1,8 +1,10 @@
-"""Whether threads are greenlets here."""
+"""How many things happen at once in this process."""
 
 from __future__ import annotations
 
 import sys
+
+_slots: int | None = None
 
 
 def cooperative() -> bool:
@@ -13,3 +15,14 @@ def cooperative() -> bool:
     """
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
+
+
+def slots() -> int | None:
+    """Return how many jobs this process runs at the same time, or None where nobody said so."""
+    return _slots
+
+
+def set_slots(count: int) -> None:
+    """Say how many jobs this process runs at the same time; a worker does so as it starts."""
+    global _slots
+    _slots = count

@@ -46,6 +46,8 @@ class Conf:
     MAX_RECIPIENTS: int = 1_000
     #: requests one batch may hold
     MAX_BATCH: int = 1_000
+    #: addresses from which on a request is pushed in parts of that size
+    PART_SIZE: int = 1_000
     #: addresses of one request that are pushed at the same time
     FANOUT: int = 16
     #: attempts before a request that could not be pushed is failed
@@ -54,6 +56,12 @@ class Conf:
     RETRY_BASE: float = 2.0
     #: ceiling of the wait after any failed attempt
     RETRY_CAP: float = 600.0
+    #: how long a backend that refuses our credentials is left alone at first; doubles
+    PAUSE_BASE: float = 30.0
+    #: the longest time between two probes of a paused backend
+    PAUSE_CAP: float = 600.0
+    #: the share of a process' slots that one backend may take while others need some
+    BULKHEAD: float = 0.75
     #: how long a claim holds without being renewed; a dead worker's requests run again after it
     LEASE: float = 60.0
     #: results that are committed in one transaction at most
@@ -62,8 +70,18 @@ class Conf:
     RELAY_INTERVAL: float = 1.0
     #: how long a request is QUEUED before the relay looks whether its job is still there
     STRANDED_AFTER: float = 5.0
+    #: how long requests that ended are kept; 0: for ever
+    RETENTION: float = 0.0
     #: what the API tells third parties to wait between two looks at a request
     POLL_INTERVAL: int = 1
+    #: name of the queue in RQ_QUEUES for callbacks; empty: the one for low priority
+    CALLBACK_QUEUE: str = ""
+    #: callbacks that one endpoint gets at the same time
+    CALLBACK_CONCURRENCY: int = 8
+    #: how long the secret before a new one signs as well
+    CALLBACK_ROTATION: int = 86_400
+    #: how long callbacks are kept, with their attempts
+    CALLBACK_RETENTION: int = 604_800
     #: for development: let URLs that others choose be http, and lead to this machine
     INSECURE_DESTINATIONS: bool = False
     #: calls a client may make in RATE_WINDOW; here and below 0 is no limit, and the client's own

@@ -8,30 +8,44 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from uuid import UUID
 
 from django.utils import timezone
 
-from . import recipients, sentry
+from . import parts, recipients, sentry, throttle
 from .backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
 from .changes import announce
+from .claims import WORKER_LOST, Claim, soon
 from .concurrency import cooperative
 from .conf import conf
 from .identifiers import delivery_id
-from .models import Delivery, PushRequest
+from .models import AttemptEnd, PushRequest
 from .queues import JobTimeout
+from .readers import read
 from .retries import next_attempt
-from .states import SETTLED, DeliveryStatus, Status
-from .writeback import DeliveryResult, Settlement, ledger
+from .settlements import DeliveryResult, Settlement
+from .states import DeliveryStatus, OnUnknown, Status
+from .writeback import ledger
 
 logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = Outcome(
-    kind=OutcomeClass.RETRY, code="internal_error", detail="an error on our side; it was reported"
+    kind=OutcomeClass.RETRY,
+    code="internal_error",
+    detail="an error on our side; it was reported",
+    unknown=True,
 )
-JOB_TIMEOUT = Outcome(
+NOT_BEGUN = Outcome(
     kind=OutcomeClass.RETRY, code="job_timeout", detail="the attempt took longer than it may"
 )
+CUT_OFF = Outcome(
+    kind=OutcomeClass.RETRY,
+    code="job_timeout",
+    detail="the attempt took longer than it may",
+    unknown=True,
+)
+LOST = Outcome(kind=OutcomeClass.RETRY, code=WORKER_LOST, detail="the worker is gone", unknown=True)
 NOBODY = Outcome(
     kind=OutcomeClass.FAIL, code="no_addresses", detail="the recipients have no address"
 )
@@ -46,26 +60,35 @@ _STATUS = {
 def deliver(request_id: UUID) -> Status | None:
     """Make one attempt at a push request, and return its status once that is committed.
 
-    Returns None where there was nothing to claim, or where the claim was lost on the way.
+    Returns None where there was nothing to claim, where the claim was lost on the way, and where
+    the request is so large that its parts go on with it.
 
     :raises Exception: what went wrong on our side; the attempt is settled all the same.
     """
-    request = ledger().claim(request_id)
-    if request is None:
+    claim = ledger().claim(request_id)
+    if claim is None:
         logger.info("Push request %s: nothing to claim", request_id)
         return None
-    sentry.tag_push_request(request.pk, request.backend, request.client_id, request.traceparent)
-    attempt = Attempt(request)
+    request = claim.request
+    sentry.tag_push_request(
+        request.root_id, request.backend, request.client_id, request.traceparent
+    )
+    attempt = Attempt(claim)
     try:
         attempt.make()
     except Exception as error:
-        attempt.fail(JOB_TIMEOUT if isinstance(error, JobTimeout) else INTERNAL_ERROR)
+        attempt.fail(NOT_BEGUN if isinstance(error, JobTimeout) else INTERNAL_ERROR)
         _settle(attempt)
         raise
     except BaseException:
         # GreenletExit and its like: stop at once. The lease runs out and the request runs again.
         ledger().abandon(request_id)
         raise
+    finally:
+        throttle.leave(request.backend, request.pk)
+    if attempt.is_cut:
+        ledger().abandon(request_id)
+        return None
     return _settle(attempt)
 
 
@@ -73,7 +96,8 @@ def _settle(attempt: Attempt) -> Status | None:
     settled = ledger().settle(attempt.settlement(timezone.now()))
     if settled is None:
         return None
-    announce([settled.change])
+    if not settled.is_part:
+        announce([settled.change])
     return settled.status
 
 
@@ -89,44 +113,74 @@ class Push:
 class Attempt:
     """One attempt at a claimed request: :meth:`make` it, then ask for its :meth:`settlement`."""
 
-    def __init__(self, request: PushRequest) -> None:
-        self.request = request
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.request = claim.request
         self.started_at = timezone.now()
         self.targets: list[Target] = []
+        #: Whether its backend has no room for it at the moment: there was no attempt then.
+        self.is_shut_out = False
+        #: Whether the request was too large for one attempt: its parts go on with it.
+        self.is_cut = False
         self.pushes: dict[UUID, Push] = {}
-        #: Addresses that an earlier attempt settled, by status.
-        self.earlier: Counter[str] = Counter()
+        self._begun: set[UUID] = set()
         #: What became of the targets that were not pushed to.
         self.failure = NOBODY
 
     def make(self) -> None:
         """Push to every address that no earlier attempt has settled."""
-        self.targets = self._resolve()
-        backend = backends[self.request.backend]
-        message = message_of(self.request)
+        request = self.request
+        plain = len(request.recipients) <= conf().PART_SIZE and all(
+            isinstance(recipient, str) for recipient in request.recipients
+        )
+        # Whatever else is behind a recipient is looked up, in the database as a rule.
+        self.targets = self._resolve() if plain else read(self._resolve)
+        if self.is_cut:
+            return
+        if self.claim.follows_loss and request.on_unknown == OnUnknown.STOP:
+            # Some of them may have been sent, and nobody knows which.
+            self.failure = LOST
+            return
+        if not self._is_admitted():
+            self.is_shut_out = True
+            return
+        backend = backends[request.backend]
+        message = message_of(request)
         if len(self.targets) > 1 and cooperative():
             self._fan_out(backend, message)
         else:
             for target in self.targets:
                 self._push(backend, message, target)
 
+    def _is_admitted(self) -> bool:
+        request = self.request
+        return throttle.enter(request.backend, request.pk) and (
+            not self.targets or throttle.wait_turn(request.backend, throttle.PATIENCE)
+        )
+
     def fail(self, failure: Outcome) -> None:
         """Note why the attempt ended before its time."""
         self.failure = failure
 
     def _resolve(self) -> list[Target]:
-        request = self.request
+        request, settled = self.request, self.claim.settled
         addresses = recipients.resolve(request.recipients, backend=request.backend)
-        settled: dict[UUID, str] = {}
-        if request.attempts > 1:
-            earlier = Delivery.objects.filter(request=request, status__in=SETTLED)
-            settled = dict(earlier.values_list("pk", "status"))
-            self.earlier = Counter(settled.values())
-        targets = (Target(delivery_id=delivery_id(request.pk, a), address=a) for a in addresses)
-        return [target for target in targets if target.delivery_id not in settled]
+        head = list(islice(addresses, conf().PART_SIZE + 1))
+        if len(head) > conf().PART_SIZE and not request.is_part:
+            self.is_cut = True
+            parts.cut(request, chain(head, addresses))
+            return []
+        keyed = ((delivery_id(request.root_id, address), address) for address in head)
+        return [
+            Target(delivery_id=key, address=address) for key, address in keyed if key not in settled
+        ]
 
     def _push(self, backend: BasePushBackend, message: Message, target: Target) -> None:
+        if self._begun:
+            # The first one has had its turn.
+            throttle.wait_turn(backend.alias)
         started_at = timezone.now()
+        self._begun.add(target.delivery_id)
         try:
             outcome = backend.push(message, target)
         except JobTimeout:
@@ -154,15 +208,18 @@ class Attempt:
     def settlement(self, now: datetime) -> Settlement:
         """Return what the attempt adds up to."""
         request = self.request
-        missed = Push(self.failure, self.started_at, now)
-        pushes = [(target, self.pushes.get(target.delivery_id, missed)) for target in self.targets]
+        if self.is_shut_out:
+            return self._no_attempt()
+        pushes = [(target, self._push_of(target, now)) for target in self.targets]
         outcomes = [push.outcome for _, push in pushes]
-        if not pushes and not self.earlier:
+        if not pushes and not self.claim.settled:
             outcomes = [self.failure]
 
-        retry_at = self._retry_at(now, outcomes)
-        results = [_result(target, push, retry_at is not None) for target, push in pushes]
-        tally = self.earlier + Counter(result.status for result in results)
+        refused = any(outcome.kind is OutcomeClass.CONFIG for outcome in outcomes)
+        retry_at = now if refused else self._retry_at(now, outcomes)
+        results = [self._result(target, push, retry_at is not None) for target, push in pushes]
+        tally = Counter(self.claim.settled.values())
+        tally.update(result.status for result in results)
         counts = {
             "total": tally.total() or request.total,
             "accepted": tally[DeliveryStatus.ACCEPTED],
@@ -173,21 +230,52 @@ class Attempt:
         code, reason = _reason(outcomes)
         return Settlement(
             request_id=request.pk,
+            root_id=request.root_id,
             client_id=request.client_id,
             backend=request.backend,
             owner=request.owner,
             attempt=request.attempts,
+            end=_end(refused, retry_at),
             status=self._status(counts, outcomes, retry_at),
             counts=counts,
             error_code=code,
             error=reason,
             next_attempt_at=retry_at,
-            result={"codes": dict(Counter(o.code for o in outcomes if o.code))},
+            codes=Counter(outcome.code for outcome in outcomes if outcome.code),
             deliveries=results,
+            started_at=self.started_at,
+            heard=not refused and any(outcome.kind in _STATUS for outcome in outcomes),
         )
 
+    def _no_attempt(self) -> Settlement:
+        request = self.request
+        return Settlement(
+            request_id=request.pk,
+            root_id=request.root_id,
+            client_id=request.client_id,
+            backend=request.backend,
+            owner=request.owner,
+            attempt=request.attempts,
+            end=None,
+            status=Status.PENDING,
+            counts=request.counts,
+            next_attempt_at=soon(),
+        )
+
+    def _push_of(self, target: Target, now: datetime) -> Push:
+        """Return the push that was made to ``target``, or what takes its place."""
+        if (push := self.pushes.get(target.delivery_id)) is not None:
+            return push
+        in_flight = self.failure is NOT_BEGUN and target.delivery_id in self._begun
+        return Push(CUT_OFF if in_flight else self.failure, self.started_at, now)
+
+    def _is_open(self, outcome: Outcome) -> bool:
+        """Whether the address should be tried again after ``outcome``."""
+        may_repeat = not outcome.unknown or self.request.on_unknown == OnUnknown.RETRY
+        return outcome.is_transient and may_repeat
+
     def _retry_at(self, now: datetime, outcomes: list[Outcome]) -> datetime | None:
-        transient = [outcome for outcome in outcomes if outcome.is_transient]
+        transient = [outcome for outcome in outcomes if self._is_open(outcome)]
         if not transient or self.request.attempts >= self.request.attempt_limit:
             return None
         return next_attempt(
@@ -207,15 +295,38 @@ class Attempt:
         if counts["accepted"]:
             return Status.SUCCEEDED if counts["accepted"] == counts["total"] else Status.PARTIAL
         attempts_left = self.request.attempts < self.request.attempt_limit
-        if attempts_left and any(outcome.is_transient for outcome in outcomes):
+        if attempts_left and any(self._is_open(outcome) for outcome in outcomes):
             return Status.EXPIRED
         return Status.FAILED
+
+    def _result(self, target: Target, push: Push, will_retry: bool) -> DeliveryResult:
+        outcome = push.outcome
+        if will_retry and self._is_open(outcome):
+            otherwise = DeliveryStatus.RETRYING
+        else:
+            otherwise = DeliveryStatus.UNKNOWN if outcome.unknown else DeliveryStatus.FAILED
+        return DeliveryResult(
+            delivery_id=target.delivery_id,
+            address=target.address,
+            status=_STATUS.get(outcome.kind, otherwise),
+            provider_id=outcome.provider_id,
+            error_code=outcome.code,
+            error=outcome.detail,
+            started_at=push.started_at,
+            finished_at=push.finished_at,
+        )
+
+
+def _end(refused: bool, retry_at: datetime | None) -> AttemptEnd:
+    if refused:
+        return AttemptEnd.PAUSED
+    return AttemptEnd.SETTLED if retry_at is None else AttemptEnd.RETRY
 
 
 def message_of(request: PushRequest) -> Message:
     """Return what a backend needs to know of a request."""
     return Message(
-        request_id=request.pk,
+        request_id=request.root_id,
         title=request.title,
         body=request.body,
         data=request.data,
@@ -227,22 +338,10 @@ def message_of(request: PushRequest) -> Message:
     )
 
 
-def _result(target: Target, push: Push, will_retry: bool) -> DeliveryResult:
-    outcome = push.outcome
-    transient = DeliveryStatus.RETRYING if will_retry else DeliveryStatus.FAILED
-    return DeliveryResult(
-        delivery_id=target.delivery_id,
-        address=target.address,
-        status=_STATUS.get(outcome.kind, transient),
-        provider_id=outcome.provider_id,
-        error_code=outcome.code,
-        error=outcome.detail,
-        started_at=push.started_at,
-        finished_at=push.finished_at,
-    )
-
-
 def _reason(outcomes: list[Outcome]) -> tuple[str, str]:
-    """Return the code and the detail of the most frequent trouble."""
-    troubles = Counter((o.code, o.detail) for o in outcomes if o.kind is not OutcomeClass.OK)
-    return troubles.most_common(1)[0][0] if troubles else ("", "")
+    """Return the code and the detail of the most frequent trouble; a refusal of our credentials
+    comes before all others."""
+    troubles = [o for o in outcomes if o.kind is not OutcomeClass.OK]
+    troubles = [o for o in troubles if o.kind is OutcomeClass.CONFIG] or troubles
+    counted = Counter((o.code, o.detail) for o in troubles)
+    return counted.most_common(1)[0][0] if counted else ("", "")

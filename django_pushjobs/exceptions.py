@@ -41,6 +41,10 @@ class InvalidPushRequest(PushJobsError):
         super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
 
 
+class SecretUnreadable(PushJobsError):
+    """A stored secret was encrypted under a SECRET_KEY that is not known any more."""
+
+
 class DestinationRefused(PushJobsError):
     """A URL may not be posted to.
 
@@ -55,6 +59,14 @@ class DestinationRefused(PushJobsError):
         self.detail = detail
         self.transient = transient
         super().__init__(detail)
+
+
+class InvalidCallbackEndpoint(PushJobsError):
+    """A callback endpoint cannot be registered or changed; ``errors`` names every field."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
 
 
 class InvalidTransition(PushJobsError):

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, connections, router
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from . import services
@@ -120,7 +121,7 @@ class Call:
             raise
         return made[0]
 
-    def _records(self) -> Any:
+    def _records(self) -> QuerySet[IdempotencyRecord]:
         # Where it is written: a replica may not have it yet.
         using = router.db_for_write(IdempotencyRecord)
         return IdempotencyRecord.objects.using(using).filter(
@@ -134,11 +135,16 @@ def fingerprint(method: str, path: str, body: Any) -> str:
     return _digest(f"{method} {path}\n{canonical}")
 
 
+def expired(now: datetime) -> QuerySet[IdempotencyRecord]:
+    """Return the answers whose time is over."""
+    using = router.db_for_write(IdempotencyRecord)
+    return IdempotencyRecord.objects.using(using).filter(expires_at__lte=now)
+
+
 def prune(now: datetime, limit: int = PRUNE_LIMIT) -> int:
-    """Delete up to ``limit`` records whose time is over; return how many."""
-    expired = IdempotencyRecord.objects.filter(expires_at__lte=now)
-    ids = list(expired.order_by("expires_at").values_list("pk", flat=True)[:limit])
-    return IdempotencyRecord.objects.filter(pk__in=ids).delete()[0] if ids else 0
+    """Delete up to ``limit`` answers whose time is over; return how many."""
+    ids = list(expired(now).values_list("pk", flat=True)[:limit])
+    return expired(now).filter(pk__in=ids).delete()[0]
 
 
 def _digest(text: str) -> str:

@@ -42,3 +42,9 @@ def delivery_id(request_id: uuid.UUID, address: str) -> uuid.UUID:
     the first message by the second instead of showing two.
     """
     return uuid.uuid5(request_id, address)
+
+
+def part_id(request_id: uuid.UUID, number: int) -> uuid.UUID:
+    """Return the key of a part of a large request: the same whoever makes it, and of its time."""
+    chance = uuid.uuid5(request_id, f"part {number}").int & ((1 << 80) - 1)
+    return _version_7((request_id.int >> 80 << 80) | chance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from .callbacks.sender import send
 from .delivery import deliver
 
 
@@ -14,3 +15,8 @@ def run_push_request(request_id: str) -> str | None:
     """
     status = deliver(UUID(request_id))
     return status.value if status is not None else None
+
+
+def call_endpoint(endpoint_id: str) -> int:
+    """Call a callback endpoint for the events that are due; return how many attempts were made."""
+    return send(UUID(endpoint_id))

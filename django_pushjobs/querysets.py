@@ -34,6 +34,10 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         """Waiting, and already worth nothing."""
         return self.filter(status__in=WAITING, expires_at__lte=now)
 
+    def whole(self) -> PushRequestQuerySet:
+        """As they were asked for: without the parts of large ones."""
+        return self.filter(parent=None)
+
     def unexpired(self, now: datetime) -> PushRequestQuerySet:
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
 

@@ -10,12 +10,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import django_rq
 import django_rq.settings
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 from rq import Queue, Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -25,7 +26,20 @@ from rq.timeouts import JobTimeoutException as JobTimeout
 from .conf import conf
 from .states import Priority
 
-__all__ = ["Bell", "JobTimeout", "connection", "depth", "missing", "queue", "ring", "withdraw"]
+__all__ = [
+    "Bell",
+    "JobTimeout",
+    "Lease",
+    "callback_queue",
+    "connection",
+    "depth",
+    "heard",
+    "missing",
+    "queue",
+    "ring",
+    "ring_for_endpoints",
+    "withdraw",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,22 +48,28 @@ LIVES = 10
 
 JOB = "django_pushjobs.jobs.run_push_request"
 
+CALLBACK_JOB = "django_pushjobs.jobs.call_endpoint"
+#: Seconds; the job ends by itself long before.
+CALLBACK_JOB_TIMEOUT = 120
+#: Seconds after which a job that was not heard of counts as lost.
+NOTED_FOR = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Bell:
     """What is needed to ring for one push request.
 
-    ``attempts`` counts the claims so far, so that every attempt has a job id of its own and RQ's
+    ``rings`` counts how often it was rung before, so that every job has an id of its own and RQ's
     record of an earlier one cannot be mistaken for it.
     """
 
     request_id: UUID
     priority: str
-    attempts: int
+    rings: int
 
     @property
     def job_id(self) -> str:
-        return f"push-{self.request_id.hex}-{self.attempts + 1}"
+        return f"push-{self.request_id.hex}-{self.rings + 1}"
 
 
 def queue(priority: str) -> Queue:
@@ -57,7 +77,10 @@ def queue(priority: str) -> Queue:
 
     It is made once and kept, with its connections: a new one asks Redis for its version first.
     """
-    name = conf().QUEUES[priority]
+    return _named(conf().QUEUES[priority])
+
+
+def _named(name: str) -> Queue:
     configuration = django_rq.settings.QUEUES[name]
     kept = _kept.get(name)
     if kept is None or kept[0] is not configuration:
@@ -150,6 +173,100 @@ def _by_queue(bells: Iterable[Bell]) -> Iterator[tuple[str, list[Bell]]]:
         yield name, list(group)
 
 
+def callback_queue() -> Queue:
+    """Return the RQ queue for callbacks."""
+    return _named(conf().CALLBACK_QUEUE or conf().QUEUES[Priority.LOW])
+
+
+def ring_for_endpoints(endpoint_ids: Iterable[UUID]) -> None:
+    """Enqueue a job for each callback endpoint that has none on the queue.
+
+    Call it after the commit that wrote the events. A note in Redis says that a job is on its way;
+    the job takes the note off before it looks, so it sees whatever was committed until then.
+
+    :raises redis.exceptions.RedisError: Redis did not take them.
+    """
+    target = callback_queue()
+    ids = list(endpoint_ids)
+    with target.connection.pipeline(transaction=False) as pipeline:
+        for endpoint_id in ids:
+            pipeline.set(_note(endpoint_id), 1, nx=True, ex=NOTED_FOR)
+        noted = pipeline.execute()
+    silent = [endpoint_id for endpoint_id, is_new in zip(ids, noted, strict=True) if is_new]
+    if silent:
+        settings = conf()
+        target.enqueue_many(
+            [
+                Queue.prepare_data(
+                    CALLBACK_JOB,
+                    args=(str(endpoint_id),),
+                    job_id=f"callbacks-{uuid4().hex}",
+                    description=f"callbacks to {endpoint_id}",
+                    timeout=CALLBACK_JOB_TIMEOUT,
+                    result_ttl=settings.RESULT_TTL,
+                    failure_ttl=settings.FAILURE_TTL,
+                    retry=Retry(max=LIVES),
+                )
+                for endpoint_id in silent
+            ]
+        )
+
+
+def heard(endpoint_id: UUID) -> None:
+    """Take the note off: the job of the endpoint runs.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    callback_queue().connection.delete(_note(endpoint_id))
+
+
+def _note(endpoint_id: UUID) -> str:
+    return f"pushjobs:callbacks:{endpoint_id.hex}"
+
+
 def depth() -> dict[str, int]:
     """Return how many jobs wait on each of our queues."""
-    return {name: django_rq.get_queue(name).count for name in sorted(set(conf().QUEUES.values()))}
+    names = {*conf().QUEUES.values(), callback_queue().name}
+    return {name: django_rq.get_queue(name).count for name in sorted(names)}
+
+
+class Lease:
+    """What one process of a site holds at a time, for as long as it renews it.
+
+    :param seconds: how long it holds without being renewed.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._name = f"pushjobs:lease:{name}"
+        self._seconds = seconds
+        self._lock: Lock | None = None
+
+    def hold(self) -> bool:
+        """Take it or renew it; return whether it is ours.
+
+        Without Redis it is everybody's: what it guards must do no harm when it is done twice.
+        """
+        try:
+            if self._lock is not None:
+                try:
+                    return bool(self._lock.reacquire())
+                except LockError:
+                    self._lock = None
+            lock = connection().lock(
+                self._name, timeout=self._seconds, blocking=False, thread_local=False
+            )
+            if not lock.acquire():
+                return False
+        except RedisError:
+            return True
+        self._lock = lock
+        return True
+
+    def drop(self) -> None:
+        """Give it back, so that the next one need not wait until it runs out."""
+        if self._lock is not None:
+            try:
+                self._lock.release()
+            except RedisError:
+                pass
+            self._lock = None

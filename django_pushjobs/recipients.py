@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -91,13 +91,15 @@ def problem_with(recipient: Recipient) -> str | None:
         return str(error)
 
 
-def resolve(recipients: Iterable[Recipient], *, backend: str) -> list[str]:
-    """Return the addresses of all ``recipients``, each once, in order."""
+def resolve(recipients: Iterable[Recipient], *, backend: str) -> Iterator[str]:
+    """Yield the addresses of all ``recipients``, each once, as their resolvers find them."""
     by_kind: dict[str, list[Any]] = {}
     for recipient in recipients:
         kind, value = split(recipient)
         by_kind.setdefault(kind, []).append(value)
-    addresses: dict[str, None] = {}
+    seen: set[str] = set()
     for kind, values in by_kind.items():
-        addresses.update(dict.fromkeys(resolver(kind).resolve(values, backend=backend)))
-    return list(addresses)
+        for address in resolver(kind).resolve(values, backend=backend):
+            if address not in seen:
+                seen.add(address)
+                yield address

@@ -1,77 +1,116 @@
-"""What keeps the promise where the doorbell or a worker fails: ring again, free, expire.
+"""What keeps the promise where the doorbell or a worker fails: ring again, free, expire, prune.
 
-Every move is a guarded UPDATE, so any number of relays may run at the same time.
+Every move is a guarded UPDATE, so two relays at the same time do no harm. One is enough, though,
+so the others look on as long as its lease is renewed.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connections, router, transaction
-from django.db.models import F, Min
+from django.core.exceptions import EmptyResultSet
+from django.db import DatabaseError, connections, router
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from . import idempotency, processes, sentry
-from .changes import Change, announce, publish, record
+from . import idempotency, parts, processes, sentry, throttle
+from .callbacks import sweeping
+from .changes import end
+from .claims import WORKER_LOST
 from .conf import conf
-from .models import PushRequest
+from .identifiers import first_uuid
+from .models import BULKY, Attempt, AttemptEnd, PushRequest
+from .queues import Lease
 from .services import ring_due, ring_stranded
-from .states import Status
+from .states import FINAL, Status
 
 logger = logging.getLogger(__name__)
 
-#: Every so many sweeps is a thorough one.
-THOROUGH_EVERY = 10
 #: Rows one sweep moves at most, of each kind.
 LIMIT = 1_000
+#: Requests, the oldest that are queued, of which one sweep asks Redis whether it knows their job.
+LOOKED_AT = 200
+#: Rows that are deleted in one transaction.
+PRUNED_AT_ONCE = 200
+#: Sweeps for which the lease of the active relay holds.
+LEASE_SWEEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How many push requests one sweep moved."""
+    """How many push requests one sweep moved, and how many callback endpoints it rang for."""
 
-    recovered: int
-    expired: int
-    rung: int
+    recovered: int = 0
+    expired: int = 0
+    rung: int = 0
+    pruned: int = 0
+    callbacks: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.recovered or self.expired or self.rung)
+        return any(astuple(self))
 
 
-def sweep(*, thorough: bool = True) -> Sweep:
+def sweep() -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
-    :param thorough: False looks only for what cannot wait: requests that are due, and those whose
-        worker is gone. With nothing to do that is two indexed queries.
+    With nothing to do this is one query, each part of which an index answers, and two for the
+    callbacks.
     """
     now = timezone.now()
-    if thorough:
-        idempotency.prune(now)
-    return Sweep(
-        recovered=_recover(now),
-        expired=_expire(now) if thorough else 0,
-        rung=ring_due(LIMIT) + (ring_stranded(LIMIT) if thorough else 0),
+    requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
+    running, due, queued, overdue, old, answers = _any(
+        requests.filter(status=Status.RUNNING),
+        requests.due(now),
+        requests.stranded(now - timedelta(seconds=conf().STRANDED_AFTER)),
+        requests.overdue(now),
+        _prunable(now),
+        idempotency.expired(now),
     )
+    return Sweep(
+        # What is recovered is due, and expired rather than rung for where its time is up.
+        recovered=(recovered := _recover(now) if running else 0),
+        expired=_expire(now) if overdue else 0,
+        rung=(ring_due(LIMIT) if due or recovered else 0)
+        + (ring_stranded(LOOKED_AT) if queued else 0),
+        pruned=(_prune(now) if old else 0) + (idempotency.prune(now) if answers else 0),
+        callbacks=sweeping.sweep(),
+    )
+
+
+def _any(*querysets: QuerySet[Any]) -> list[bool]:
+    """Return whether there are rows in each of ``querysets``, in one round trip."""
+    connection = connections[querysets[0].db]
+    looks: list[str] = []
+    parameters: list[Any] = []
+    for queryset in querysets:
+        try:
+            sql, values = queryset.values("pk")[:1].query.get_compiler(using=queryset.db).as_sql()
+        except EmptyResultSet:
+            sql, values = "SELECT 1 WHERE 1 = 0", ()
+        looks.append(f"EXISTS ({sql})")
+        parameters += values
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(looks)}", parameters)
+        return [bool(found) for found in cursor.fetchone()]
 
 
 def _recover(now: datetime) -> int:
     """Free the claims of workers that are gone: dead for certain, or with leases that ran out.
 
-    Whether their pushes went out is not known, so they are made again, with the same ids; the
-    provider replaces the first by the second where it can.
+    Whether their pushes went out is not known. Where ``on_unknown`` says retry they are made
+    again, with the same ids, so that the provider replaces the first by the second where it can.
     """
     running = PushRequest.objects.filter(status=Status.RUNNING).order_by()
     leases = running.values_list("owner").annotate(oldest=Min("lease_expires_at"))
     lost = [owner for owner, oldest in leases if oldest < now or _is_of_the_dead(owner)]
     if not lost:
         return 0
-    rows = list(running.filter(owner__in=lost[:LIMIT])[:LIMIT])
+    rows = list(running.filter(owner__in=lost[:LIMIT]).defer(*BULKY)[:LIMIT])
     return sum(_free(row, now) for row in rows if _is_lost(row, now))
 
 
@@ -86,52 +125,74 @@ def _is_of_the_dead(owner: str) -> bool:
 
 
 def _free(row: PushRequest, now: datetime) -> bool:
+    if row.owner == parts.PARTS:
+        return parts.gather(row)
     # Whoever renews its lease in between, lives and keeps its claim.
     unrenewed = PushRequest.objects.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
     claim = unrenewed.owned(row.owner)
-    lost: dict[str, Any] = {"error_code": "worker_lost", "error": "the worker is gone"}
-    if row.cancel_requested_at is not None:
-        return _end(claim, row, Status.CANCELED, error_code="canceled")
-    if row.attempts < row.attempt_limit:
-        return bool(claim.transition(Status.PENDING, next_attempt_at=now, **lost))
-    lost["unknown"] = F("total") - F("accepted") - F("failed") - F("dropped")
-    return _end(claim, row, Status.FAILED, **lost)
+    lost: dict[str, Any] = {"error_code": WORKER_LOST, "error": "the worker is gone"}
+    will_retry = row.attempts < row.attempt_limit and row.cancel_requested_at is None
+    if will_retry:
+        freed = bool(claim.transition(Status.PENDING, next_attempt_at=now, **lost))
+    else:
+        lost["unknown"] = F("total") - F("accepted") - F("failed") - F("dropped")
+        if row.cancel_requested_at is not None:
+            lost["error_code"] = "canceled"
+        freed = end(claim, row.pk, _end_of(row), **lost)
+    if freed:
+        throttle.leave(row.backend, row.pk)
+        Attempt.objects.create(
+            request=row,
+            number=row.attempts,
+            owner=row.owner,
+            end=AttemptEnd.LOST,
+            error_code=WORKER_LOST,
+            error="the worker is gone",
+            finished_at=now,
+            next_attempt_at=now if will_retry else None,
+        )
+    return freed
+
+
+def _end_of(row: PushRequest) -> Status:
+    """Return how a request ends whose last attempt was lost."""
+    if row.accepted:
+        return Status.PARTIAL
+    return Status.FAILED if row.cancel_requested_at is None else Status.CANCELED
 
 
 def _expire(now: datetime) -> int:
-    rows = list(PushRequest.objects.overdue(now)[:LIMIT])
-    return sum(
-        _end(
-            PushRequest.objects.overdue(now).filter(pk=row.pk),
-            row,
-            Status.EXPIRED,
-            error_code="expired",
-        )
-        for row in rows
+    overdue = PushRequest.objects.overdue(now)
+    ids = list(overdue.values_list("pk", flat=True)[:LIMIT])
+    return sum(end(overdue.filter(pk=pk), pk, Status.EXPIRED, error_code="expired") for pk in ids)
+
+
+def _prunable(now: datetime) -> QuerySet[PushRequest]:
+    """Return what is kept no longer. Keys are ordered by time, so theirs is the index."""
+    requests = PushRequest.objects.using(router.db_for_write(PushRequest)).whole().order_by("pk")
+    if not conf().RETENTION:
+        return requests.none()
+    return requests.filter(
+        pk__lt=first_uuid(now - timedelta(seconds=conf().RETENTION)), status__in=FINAL
     )
 
 
-def _end(rows: Any, row: PushRequest, status: Status, **fields: Any) -> bool:
-    using = router.db_for_write(PushRequest)
-    with transaction.atomic(using=using):
-        if not rows.transition(status, **fields):
-            return False
-        row.refresh_from_db(using=using)
-        change = Change.of(row)
-        record([change], using=using)
-    publish([change])
-    announce([change])
-    return True
+def _prune(now: datetime) -> int:
+    ids = list(_prunable(now).values_list("pk", flat=True)[:PRUNED_AT_ONCE])
+    PushRequest.objects.filter(pk__in=ids).delete()
+    return len(ids)
 
 
 def run(stop: threading.Event) -> None:
-    """Sweep every ``RELAY_INTERVAL`` seconds until ``stop`` is set. Errors are reported."""
+    """Sweep every ``RELAY_INTERVAL`` seconds until ``stop`` is set. Errors are reported.
+
+    Of all relays of a site one sweeps; where it is gone, another one takes over.
+    """
+    lease = Lease("relay", conf().RELAY_INTERVAL * LEASE_SWEEPS)
     with sentry.background("relay"):
-        for turn in itertools.count():
-            if stop.wait(conf().RELAY_INTERVAL):
-                return
+        while not stop.wait(conf().RELAY_INTERVAL):
             try:
-                if done := sweep(thorough=turn % THOROUGH_EVERY == 0):
+                if lease.hold() and (done := sweep()):
                     logger.info("Relay: %s", done)
             except (DatabaseError, RedisError) as error:
                 logger.error("Relay: %s", error)
@@ -139,3 +200,5 @@ def run(stop: threading.Event) -> None:
             except Exception as error:
                 logger.exception("Relay: unexpected error")
                 sentry.capture(error)
+        lease.drop()
+        connections.close_all()

@@ -15,15 +15,17 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from . import breaker
 from .admission import Admission
+from .backends import policy
 from .changes import Change, publish, record
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
-from .models import ApiClient, PushRequest
+from .models import BULKY, ApiClient, Pause, PushRequest
 from .querysets import PushRequestQuerySet
 from .queues import Bell, missing, ring, withdraw
 from .signals import push_request_canceled, push_request_submitted
-from .states import RETRYABLE, WAITING, Status
+from .states import RETRYABLE, UNSUCCESSFUL, WAITING, DeliveryStatus, Status
 from .submissions import Submission
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
         reference=submission.reference,
         request_id=submission.request_id,
         traceparent=submission.traceparent,
+        on_unknown=submission.on_unknown or policy(submission.alias).on_unknown,
         attempt_limit=conf().MAX_ATTEMPTS,
         total=len(submission.recipients),
         status=Status.PENDING if due_later else Status.QUEUED,
@@ -116,6 +119,29 @@ def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
     row.queued_at = None if due_later else row.created_at
     row.expires_at = submission.end(row.created_at)
     return row
+
+
+def accept_parts(rows: Sequence[PushRequest]) -> None:
+    """Store parts of a large request, and ring for them. Those that exist already stay."""
+    using = router.db_for_write(PushRequest)
+    with transaction.atomic(using=using):
+        PushRequest.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+        transaction.on_commit(partial(_ring, rows), using=using)
+
+
+def retry_parts(parts: PushRequestQuerySet) -> None:
+    """Push again what failed among ``parts``."""
+    failed = parts.filter(status__in=RETRYABLE)
+    _ring_again(failed, list(failed.values_list("pk", flat=True)))
+
+
+def cancel_parts(parts: PushRequestQuerySet) -> None:
+    """Cancel ``parts`` as :func:`cancel` does whole requests; their jobs find nothing to do."""
+    now = timezone.now()
+    waiting = parts.filter(status__in=WAITING)
+    waiting.transition(Status.CANCELED, error_code="canceled", cancel_requested_at=now)
+    running = parts.filter(status=Status.RUNNING, cancel_requested_at=None)
+    running.update(cancel_requested_at=now, updated_at=now)
 
 
 def _announce(rows: Sequence[PushRequest]) -> None:
@@ -144,14 +170,30 @@ def _ring(rows: Sequence[PushRequest]) -> None:
 
 def bell_of(row: PushRequest) -> Bell:
     """Return what rings for ``row``."""
-    return Bell(row.pk, row.priority, row.attempts)
+    return Bell(row.pk, row.priority, row.rings)
 
 
 def ring_due(limit: int) -> int:
-    """Ring for up to ``limit`` requests whose time has come; return how many."""
-    due = PushRequest.objects.due(timezone.now())
-    ids = due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit]
-    return _ring_again(due, list(ids))
+    """Ring for up to ``limit`` requests whose time has come; return how many.
+
+    Those of a paused backend wait, but for a probe now and then.
+    """
+    using = router.db_for_write(PushRequest)
+    now = timezone.now()
+    due = PushRequest.objects.using(using).due(now)
+    pauses = breaker.pauses(using=using)
+    if not pauses:
+        return _ring_again(due, _first(due, limit))
+    rung = _ring_again(due, breaker.probe(pauses.values(), due, now, using=using))
+    for backend in conf().BACKENDS:
+        if backend not in pauses:
+            of_backend = due.filter(backend=backend)
+            rung += _ring_again(of_backend, _first(of_backend, limit))
+    return rung
+
+
+def _first(due: PushRequestQuerySet, limit: int) -> list[UUID]:
+    return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
 
 
 def ring_stranded(limit: int) -> int:
@@ -164,7 +206,7 @@ def ring_stranded(limit: int) -> int:
     """
     before = timezone.now() - timedelta(seconds=conf().STRANDED_AFTER)
     queued = PushRequest.objects.stranded(before)
-    oldest = queued.order_by("queued_at").only("pk", "priority", "attempts")[:limit]
+    oldest = queued.order_by("queued_at").only("pk", "priority", "rings")[:limit]
     rung = 0
     while lost := missing(bell_of(row) for row in oldest.all()):
         rung += _ring_again(queued, [bell.request_id for bell in lost])
@@ -180,11 +222,17 @@ def _ring_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
     time it leaves in ``queued_at`` says who won.
     """
     now = timezone.now()
-    if not ids or not waiting.filter(pk__in=ids).transition(Status.QUEUED, queued_at=now):
+    if not ids:
+        return 0
+    moved = waiting.filter(pk__in=ids).transition(
+        Status.QUEUED, queued_at=now, rings=F("rings") + 1
+    )
+    if not moved:
         return 0
     won = PushRequest.objects.filter(pk__in=ids, status=Status.QUEUED, queued_at=now)
-    rows = list(won.only("pk", "priority", "attempts", "status"))
+    rows = list(won.defer(*BULKY))
     _ring(rows)
+    publish([Change.of(row) for row in rows if not row.is_part])
     return len(rows)
 
 
@@ -223,23 +271,46 @@ def _announce_cancel(row: PushRequest) -> None:
 def retry(request_id: UUID) -> PushRequest:
     """Push a FAILED or PARTIAL request again, to the addresses that were not accepted.
 
+    Dead addresses are left alone. Those of which nobody knows whether the provider took the
+    message are pushed again, whatever ``on_unknown`` says: somebody asks for it.
+
     :raises PushRequest.DoesNotExist: there is none with this key.
     :raises InvalidTransition: it has not failed.
     """
-    moved = PushRequest.objects.filter(pk=request_id, status__in=RETRYABLE).transition(
-        Status.QUEUED,
-        error_code="",
-        error="",
-        cancel_requested_at=None,
-        attempt_limit=F("attempts") + conf().MAX_ATTEMPTS,
-    )
-    row = PushRequest.objects.get(pk=request_id)
-    if not moved:
-        raise InvalidTransition("retry", row.status)
-    transaction.on_commit(partial(_announce_retry, row), using=row._state.db)
+    using = router.db_for_write(PushRequest)
+    requests = PushRequest.objects.using(using).filter(pk=request_id)
+    with transaction.atomic(using=using):
+        moved = requests.filter(status__in=RETRYABLE).transition(
+            Status.QUEUED, rings=F("rings") + 1, **_anew()
+        )
+        row = requests.get()
+        if not moved:
+            raise InvalidTransition("retry", row.status)
+        row.deliveries.filter(status__in=UNSUCCESSFUL).update(status=DeliveryStatus.RETRYING)
+        transaction.on_commit(partial(_announce_retry, row), using=using)
     return row
+
+
+def _anew() -> dict[str, Any]:
+    """Return the columns of a request that is tried again because somebody asked for it."""
+    return {
+        "error_code": "",
+        "error": "",
+        "cancel_requested_at": None,
+        "attempt_limit": F("attempts") + conf().MAX_ATTEMPTS,
+    }
 
 
 def _announce_retry(row: PushRequest) -> None:
     _ring([row])
     publish([Change.of(row)])
+
+
+def resume(backend: str) -> bool:
+    """End the pause of a backend that had refused our credentials: somebody has mended them.
+
+    What waits for it is rung for within a second or two.
+
+    :returns: whether it was paused.
+    """
+    return breaker.resume(backend, using=router.db_for_write(Pause))

@@ -84,8 +84,20 @@ class DeliveryStatus(TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
+class OnUnknown(TextChoices):
+    """What to do with an address of which nobody knows whether the provider took the message.
+
+    It was sent, and the process died, or the connection was lost, before the answer was here.
+    """
+
+    RETRY = "retry", _("push again: it may show twice")
+    STOP = "stop", _("leave it: it may never show")
+
+
 #: Addresses that a further attempt leaves alone.
-SETTLED: Final = frozenset({DeliveryStatus.ACCEPTED, DeliveryStatus.DROPPED})
+SETTLED: Final = frozenset(DeliveryStatus) - {DeliveryStatus.RETRYING}
+#: Of these, what is pushed again where somebody asks for a retry.
+UNSUCCESSFUL: Final = frozenset({DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
 
 
 class Priority(TextChoices):

@@ -16,7 +16,7 @@ from .backends import Message, backends
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest
 from .recipients import Recipient, problem_with
-from .states import Priority
+from .states import OnUnknown, Priority
 
 MAX_TITLE = 1_024
 MAX_BODY = 65_536
@@ -49,6 +49,8 @@ class Submission:
     :param ttl: seconds, instead of ``expires_at``: not later than so long after ``send_at``, or
         after it was accepted.
     :param collapse_key: a later message with the same key replaces this one where supported.
+    :param on_unknown: ``retry`` or ``stop``: what to do with an address where nobody knows whether
+        the provider took the message; None leaves it to the backend.
     :param reference: the caller's own name for the request.
     :param request_id: ``X-Request-ID`` of the call that brought it.
     :param traceparent: W3C trace context of the call that brought it.
@@ -65,6 +67,7 @@ class Submission:
     expires_at: datetime | None = None
     ttl: int | None = None
     collapse_key: str = ""
+    on_unknown: str | None = None
     reference: str = ""
     request_id: str = ""
     traceparent: str = ""
@@ -118,6 +121,9 @@ class Submission:
         if self.priority not in Priority.values:
             known = ", ".join(Priority.values)
             yield FieldError("/priority", f"must be one of {known}", "invalid_choice")
+        if self.on_unknown is not None and self.on_unknown not in OnUnknown.values:
+            known = ", ".join(OnUnknown.values)
+            yield FieldError("/on_unknown", f"must be one of {known}", "invalid_choice")
         yield from self._time_errors(now)
         if not isinstance(self.alias, str) or self.alias not in backends:
             yield FieldError("/backend", "there is no such backend", "unknown_backend")

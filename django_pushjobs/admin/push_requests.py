@@ -40,7 +40,11 @@ _RECIPIENTS: Final = "recipients_shown"
 
 #: What the page of one request shows: title, CSS class, rows of fields and methods.
 _FIELDSETS: Final = (
-    (None, "", (("id", "reference"), ("client", "backend"), ("priority", "collapse_key"))),
+    (
+        None,
+        "",
+        (("id", "reference"), ("client", "backend"), ("priority", "collapse_key"), ("on_unknown",)),
+    ),
     (_("Message"), "", ("title", "body", ("data_shown", "options_shown"))),
     (
         _("Outcome"),
@@ -177,20 +181,17 @@ class PushRequestAdmin(_ModelAdmin):
 
     @admin.display(description=_("addresses"))
     def counts_shown(self, row: PushRequest) -> str:
-        counts = {
-            name: getattr(row, name)
-            for name in ("total", "accepted", "failed", "dropped", "unknown")
-        }
         return (
             gettext(
                 "%(total)d in all: %(accepted)d accepted, %(failed)d failed, %(dropped)d dropped, "
                 "%(unknown)d unknown"
             )
-            % counts
+            % row.counts
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PushRequest]:
-        return super().get_queryset(request).select_related("client")
+        # The parts of a large request are told by the request itself.
+        return super().get_queryset(request).filter(parent=None).select_related("client")
 
     def get_fieldsets(self, request: HttpRequest, obj: PushRequest | None = None) -> Any:
         shown = super().get_fieldsets(request, obj)

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ..models import PushRequest
+from ..models import Attempt, PushRequest
 from ..states import Status
 from .times import duration, moment
 
@@ -35,7 +35,7 @@ class Step:
 def timeline(request: PushRequest, now: datetime) -> list[Step]:
     """Return what is known of ``request``, in the order of time.
 
-    Of a request that was tried more than once the row knows the last attempt only.
+    Attempts that did not end it at once are in its journal.
     """
     steps: list[Step] = []
     before: datetime | None = None
@@ -58,6 +58,8 @@ def _time(labelled: tuple[str, datetime]) -> datetime:
 
 def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
     attempt: dict[str, Any] = {"attempt": request.attempts, "limit": request.attempt_limit}
+    for entry in request.journal.all():
+        yield _attempt_label(entry), entry.finished_at
     times = [
         (_("created"), request.created_at),
         # Until then it waits; afterwards "queued" says the same, and more.
@@ -78,3 +80,10 @@ def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
 
 def _unless_same(at: datetime | None, other: datetime | None) -> datetime | None:
     return None if at == other else at
+
+
+def _attempt_label(entry: Attempt) -> str:
+    words = {"number": entry.number, "end": entry.get_end_display(), "code": entry.error_code}
+    if entry.error_code:
+        return _("attempt %(number)d: %(end)s (%(code)s)") % words
+    return _("attempt %(number)d: %(end)s") % words

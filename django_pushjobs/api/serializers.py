@@ -15,7 +15,7 @@ from rest_framework.fields import SkipField, empty
 from ..conf import conf
 from ..exceptions import FieldError, InvalidPushRequest
 from ..models import Delivery, PushRequest
-from ..states import FINAL, DeliveryStatus, Priority, Status
+from ..states import FINAL, DeliveryStatus, OnUnknown, Priority, Status
 from ..submissions import (
     MAX_BODY,
     MAX_COLLAPSE_KEY,
@@ -95,6 +95,13 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
         required=False,
         schema={"maxLength": MAX_COLLAPSE_KEY},
         help_text="A later message with the same key replaces this one, where supported.",
+    )
+    on_unknown = StringField(
+        required=False,
+        allow_null=True,
+        schema={"enum": OnUnknown.values},
+        help_text="What to do where the message was sent and nobody saw the answer of the "
+        "provider: `retry`, and it may show twice, or `stop`, and it may never show.",
     )
     reference = StringField(
         required=False, schema={"maxLength": MAX_REFERENCE}, help_text="Your own name for it."

@@ -13,15 +13,18 @@ from ..conf import conf
 from ..exceptions import ConfigurationError
 from .base import BasePushBackend, Message, Target
 from .outcomes import Outcome, OutcomeClass, accepted
+from .policy import ENTRY_KEYS, Policy, policy
 
 __all__ = [
     "BasePushBackend",
     "Message",
     "Outcome",
     "OutcomeClass",
+    "Policy",
     "Target",
     "accepted",
     "backends",
+    "policy",
 ]
 
 
@@ -66,7 +69,7 @@ class BackendHandler:
             ) from None
         if not isinstance(entry, dict) or "BACKEND" not in entry:
             raise ConfigurationError(f"push backend {alias!r} needs a dict with the key 'BACKEND'")
-        if unknown := entry.keys() - {"BACKEND", "OPTIONS"}:
+        if unknown := entry.keys() - ENTRY_KEYS:
             raise ConfigurationError(f"push backend {alias!r} has unknown keys: {sorted(unknown)}")
         try:
             backend_class = import_string(entry["BACKEND"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from select import POLLIN
 from ssl import PROTOCOL_TLS_CLIENT
@@ -14,7 +15,13 @@ from gevent.monkey import get_original
 from gevent.socket import socket
 from gevent.ssl import SSLContext
 from geventhttpclient.connectionpool import ConnectionPool
-from geventhttpclient.response import HTTPSocketPoolResponse
+from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
+
+#: Host and port to what ``socket.getaddrinfo`` returns.
+Resolve = Callable[[str, int], Sequence[Any]]
+
+#: Bytes that the status line and the headers of an answer may have.
+MAX_HEAD = 65_536
 
 _poll = get_original("select", "poll")
 
@@ -30,12 +37,21 @@ class Connections:
     :param size: connections at most; further posts wait for one.
     :param connect_timeout: seconds to connect to one address of the host.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param resolve: looks the host up at every connect, such as
+        :func:`~django_pushjobs.destinations.resolve` for a URL that somebody else chose; what it
+        raises comes out of :meth:`post`.
     :raises ValueError: ``url`` is not one that can be posted to, or ``ca_file`` holds no
         certificates.
     """
 
     def __init__(
-        self, url: str, *, size: int, connect_timeout: float, ca_file: str | None = None
+        self,
+        url: str,
+        *,
+        size: int,
+        connect_timeout: float,
+        ca_file: str | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         if not isinstance(url, str):
             raise ValueError("url must be a string")
@@ -54,6 +70,7 @@ class Connections:
         self.authority = parts.netloc
         self._size = size
         self._connect_timeout = connect_timeout
+        self._resolve = resolve
         self._tls = _tls_context(ca_file) if is_tls else None
         # One pool a hub, which is one a native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, ConnectionPool] = WeakKeyDictionary()
@@ -65,7 +82,8 @@ class Connections:
         by then; the caller must read the response and ``release()`` it.
 
         :raises OSError: the origin could not be reached, or the connection was lost.
-        :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, or none came.
+        :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, has more than
+            :data:`MAX_HEAD` bytes of headers, or none came.
         """
         pool = self._pool()
         sock = pool.get_socket()
@@ -76,7 +94,7 @@ class Connections:
         except BaseException:
             pool.release_socket(sock)
             raise
-        return HTTPSocketPoolResponse(sock, pool, method="POST")
+        return _Response(sock, pool, method="POST")
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they are given back."""
@@ -95,18 +113,40 @@ class Connections:
         return _Pool(
             *(self.host, self.port, self.host, self.port),
             tls=self._tls,
+            resolve=self._resolve,
             size=self._size,
             connection_timeout=self._connect_timeout,
             network_timeout=None,
         )
 
 
+class _Response(HTTPSocketPoolResponse):
+    """The library's response, whose headers come to an end."""
+
+    _head_size = 0
+
+    def feed(self, data: Any) -> None:
+        if not self.headers_complete or self.get_code() < 200:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD + self.block_size:
+                raise HTTPParseError("the headers are too long")
+        super().feed(data)
+
+
 class _Pool(ConnectionPool):
     """The library's pool, with three of its steps done with more care."""
 
-    def __init__(self, *address: Any, tls: SSLContext | None, **limits: Any) -> None:
+    def __init__(
+        self, *address: Any, tls: SSLContext | None, resolve: Resolve | None, **limits: Any
+    ) -> None:
         super().__init__(*address, **limits)
         self._tls = tls
+        self._look_up = resolve
+
+    def _resolve(self) -> Any:
+        if self._look_up is None:
+            return super()._resolve()
+        return self._look_up(self._connection_host, self._connection_port)
 
     def _connect_socket(self, sock: socket, address: Any) -> socket:
         sock = super()._connect_socket(sock, address)

@@ -166,12 +166,16 @@ class HTTPBackend(BasePushBackend):
 
 
 _TIMED_OUT = Outcome(
-    kind=OutcomeClass.RETRY, code="timeout", detail="the gateway did not answer in time"
+    kind=OutcomeClass.RETRY,
+    code="timeout",
+    detail="the gateway did not answer in time",
+    unknown=True,
 )
 _LOST = Outcome(
     kind=OutcomeClass.RECONNECT,
     code="connection_lost",
     detail="the connection was lost before the gateway answered",
+    unknown=True,
 )
 _REFUSED = Outcome(
     kind=OutcomeClass.RECONNECT, code="unreachable", detail="the gateway cannot be reached"
@@ -183,6 +187,7 @@ _BAD_ANSWER = Outcome(
     kind=OutcomeClass.RECONNECT,
     code="bad_answer",
     detail="what the gateway answered is not HTTP, or was cut off",
+    unknown=True,
 )
 _BAD_CERTIFICATE = Outcome(
     kind=OutcomeClass.CONFIG,

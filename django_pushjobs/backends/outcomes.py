@@ -33,6 +33,8 @@ class Outcome:
     :param detail: the reason in a sentence, for people; never the payload or the address.
     :param provider_id: the id the provider gave to the message.
     :param retry_after: seconds the provider asked us to wait.
+    :param unknown: the message was sent, and nobody saw an answer: the provider may have taken
+        it. Whether to push again is then up to the request's ``on_unknown``.
     """
 
     kind: OutcomeClass
@@ -40,6 +42,7 @@ class Outcome:
     detail: str = ""
     provider_id: str = ""
     retry_after: float | None = None
+    unknown: bool = False
 
     @property
     def is_transient(self) -> bool:

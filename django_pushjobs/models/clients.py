@@ -51,6 +51,11 @@ class ApiClient(models.Model):
         blank=True,
         help_text=_("At a time, and not final. Empty: as in the settings; 0: no limit."),
     )
+    may_set_callback_url = models.BooleanField(
+        _("may set callback URL"),
+        default=False,
+        help_text=_("A request may name a URL of its own, at the host of an endpoint."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:

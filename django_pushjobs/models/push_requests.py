@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -9,8 +11,11 @@ from django.utils.translation import gettext_lazy as _
 
 from ..identifiers import time_ordered_uuid
 from ..querysets import PushRequestQuerySet
-from ..states import ACTIVE, FINAL, Priority, Status
+from ..states import ACTIVE, FINAL, WAITING, OnUnknown, Priority, Status
 from .clients import ApiClient
+
+#: What a request may hold megabytes in: to be deferred where only its state is asked for.
+BULKY = ("recipients", "title", "body", "data", "options")
 
 
 class PushRequest(models.Model):
@@ -33,6 +38,11 @@ class PushRequest(models.Model):
         help_text=_("The third party's own name for it."),
     )
 
+    # A large request is pushed in parts: requests of their own, of which nobody outside knows.
+    parent = models.ForeignKey(
+        "self", models.CASCADE, related_name="parts", null=True, editable=False
+    )
+
     # What to push, and to whom.
     recipients = models.JSONField(_("recipients"))
     title = models.TextField(_("title"), blank=True)
@@ -47,6 +57,16 @@ class PushRequest(models.Model):
     send_at = models.DateTimeField(_("send at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
 
+    on_unknown = models.CharField(
+        _("on unknown"), max_length=8, choices=OnUnknown.choices, default=OnUnknown.RETRY
+    )
+    callback_url = models.CharField(
+        _("callback URL"),
+        max_length=2_048,
+        blank=True,
+        help_text=_("Called instead of that of the endpoint."),
+    )
+
     # How to find it in the logs of others.
     request_id = models.CharField(_("request id"), max_length=128, blank=True)
     traceparent = models.CharField(_("trace parent"), max_length=64, blank=True)
@@ -59,6 +79,8 @@ class PushRequest(models.Model):
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5)
+    # How often it was rung for: every job has an id of its own.
+    rings = models.PositiveIntegerField(default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
 
@@ -95,6 +117,17 @@ class PushRequest(models.Model):
                 fields=("next_attempt_at",),
                 name="pushjobs_due",
                 condition=Q(status=Status.PENDING),
+            ),
+            # The same where one of the backends is paused.
+            models.Index(
+                fields=("backend", "next_attempt_at"),
+                name="pushjobs_due_by_backend",
+                condition=Q(status=Status.PENDING),
+            ),
+            models.Index(
+                fields=("expires_at",),
+                name="pushjobs_overdue",
+                condition=Q(status__in=sorted(WAITING), expires_at__isnull=False),
             ),
             models.Index(
                 fields=("queued_at",), name="pushjobs_stranded", condition=Q(status=Status.QUEUED)
@@ -135,6 +168,16 @@ class PushRequest(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def is_part(self) -> bool:
+        """It stands for some addresses of a larger request."""
+        return self.parent_id is not None
+
+    @property
+    def root_id(self) -> UUID:
+        """The key of the request as it was asked for."""
+        return self.parent_id or self.pk
 
     @property
     def counts(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import DequeueStrategy, WorkerStatus
 
+from ..concurrency import set_slots
 from . import commands
 from .bookkeeping import BATCH, Bookkeeping, Started, Unreadable, refuse_own_dequeuing
 from .coroutines import CoroutineThreads
@@ -105,6 +106,7 @@ class GeventWorker(PersistentWorker):
         StartedJobRegistry.death_penalty_class = self.death_penalty_class  # type: ignore[assignment]
         # Raises at once where the strategy is none.
         self._dequeue_strategy = DequeueStrategy(dequeue_strategy)
+        set_slots(self.concurrency)
         self.bootstrap(logging_level, date_format, log_format)
         if with_scheduler:
             self._start_scheduler(burst, logging_level, date_format, log_format)

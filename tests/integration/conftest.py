@@ -8,6 +8,9 @@ import django_rq.settings
 import pytest
 from redis import Redis
 
+from django_pushjobs import breaker
+from django_pushjobs.callbacks import outbox
+
 
 @pytest.fixture(autouse=True)
 def redis() -> Iterator[Redis]:
@@ -16,6 +19,11 @@ def redis() -> Iterator[Redis]:
     connection.flushdb()
     yield connection
     connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_endpoints_of_earlier_tests() -> None:
+    outbox.directory.forget()
 
 
 @pytest.fixture
@@ -30,3 +38,9 @@ def no_redis() -> Iterator[None]:
             yield
         finally:
             queues["pushjobs"] = given
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses() -> None:
+    """What a test before this one has paused is rolled back, and shall be forgotten."""
+    breaker.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 
-from django_pushjobs import relay, services
+from django_pushjobs import breaker, concurrency, relay, services
 from django_pushjobs.backends import (
     BasePushBackend,
     Message,
@@ -21,10 +22,11 @@ from django_pushjobs.backends import (
     Target,
     accepted,
 )
+from django_pushjobs.claims import Bulkhead
 from django_pushjobs.delivery import deliver
-from django_pushjobs.identifiers import delivery_id
+from django_pushjobs.identifiers import delivery_id, first_uuid
 from django_pushjobs.jobs import run_push_request
-from django_pushjobs.models import Delivery, PushRequest
+from django_pushjobs.models import Delivery, Pause, PushRequest
 from django_pushjobs.processes import new_token
 from django_pushjobs.signals import push_request_finished
 from django_pushjobs.states import DeliveryStatus, Status
@@ -296,3 +298,290 @@ class TestRelay:
         assert relay.sweep().recovered == 1
         statuses = dict(PushRequest.objects.values_list("pk", "status"))
         assert statuses == {mine.pk: "running", dead.pk: "queued", elsewhere.pk: "running"}
+
+
+class TestUnknown:
+    """Sent, and nobody saw the answer."""
+
+    def test_is_pushed_again_unless_somebody_says_stop(self, provider: type[Scripted]) -> None:
+        provider.answers = {"a": outcome("reconnect", unknown=True)}
+        again, stopped = submit("a"), submit("a", on_unknown="stop")
+        assert deliver(again.pk) is Status.PENDING
+        assert deliver(stopped.pk) is Status.FAILED
+        stopped.refresh_from_db()
+        assert (stopped.unknown, stopped.failed) == (1, 0)
+        assert stopped.deliveries.get().status == DeliveryStatus.UNKNOWN
+
+    def test_is_what_is_left_when_attempts_come_to_an_end(
+        self, provider: type[Scripted], settings: Settings
+    ) -> None:
+        settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 1}
+        provider.answers = {"a": outcome("retry", unknown=True), "b": outcome("retry")}
+        row = submit("a", "b")
+        assert deliver(row.pk) is Status.FAILED
+        row.refresh_from_db()
+        assert (row.unknown, row.failed) == (1, 1)
+
+    def test_a_backend_has_a_rule_for_those_who_do_not_say(
+        self, provider: type[Scripted], settings: Settings
+    ) -> None:
+        settings.PUSHJOBS = settings.PUSHJOBS | {
+            "BACKENDS": {
+                "scripted": {"BACKEND": f"{__name__}.Scripted", "ON_UNKNOWN": "stop"},
+            }
+        }
+        assert submit("a").on_unknown == "stop"
+        assert submit("a", on_unknown="retry").on_unknown == "retry"
+
+    def test_nothing_is_pushed_after_a_loss_where_that_says_stop(
+        self, provider: type[Scripted]
+    ) -> None:
+        row = submit("a", "b", on_unknown="stop")
+        lose(row)
+        assert deliver(row.pk) is Status.FAILED
+        assert provider.pushed == []
+        row.refresh_from_db()
+        assert (row.unknown, row.error_code) == (2, "worker_lost")
+        assert {d.status for d in row.deliveries.all()} == {DeliveryStatus.UNKNOWN}
+        # Asked for by a person, it is pushed all the same.
+        services.retry(row.pk)
+        assert deliver(row.pk) is Status.SUCCEEDED
+
+
+def lose(row: PushRequest) -> None:
+    """Claim ``row`` for a worker that dies, and let the relay find out."""
+    PushRequest.objects.filter(pk=row.pk).transition(
+        Status.RUNNING, owner="dead", attempts=row.attempts + 1,
+        lease_expires_at=timezone.now() - timedelta(seconds=1),
+    )  # fmt: skip
+    assert relay.sweep().recovered == 1
+
+
+class TestJournal:
+    def test_holds_what_did_not_end_at_once(self, provider: type[Scripted]) -> None:
+        smooth, bumpy = submit("smooth"), submit("bumpy")
+        deliver(smooth.pk)
+        lose(bumpy)
+        provider.answers = {"bumpy": outcome("retry")}
+        deliver(bumpy.pk)
+        PushRequest.objects.filter(status=Status.PENDING).update(next_attempt_at=timezone.now())
+        relay.sweep()
+        provider.answers = {}
+        deliver(bumpy.pk)
+        assert not smooth.journal.exists()
+        entries = list(bumpy.journal.values_list("number", "end", "error_code", "codes"))
+        assert entries == [
+            (1, "lost", "worker_lost", {}),
+            (2, "retry", "retry_code", {"retry_code": 1}),
+            (3, "settled", "", {}),
+        ]
+
+
+class TestPause:
+    """A backend that refuses our credentials is left alone, and burns no attempts."""
+
+    @pytest.fixture(autouse=True)
+    def refused(self, provider: type[Scripted], settings: Settings) -> None:
+        settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 1}
+        provider.answers = {name: outcome("config") for name in "abc"}
+
+    def test_begins_with_the_first_refusal(self, provider: type[Scripted]) -> None:
+        first, second = submit("a"), submit("b")
+        assert deliver(first.pk) is Status.PENDING
+        assert Pause.objects.get().error_code == "config_code"
+        # The second one is not even tried, and nobody rings for either of them.
+        assert deliver(second.pk) is None
+        assert [target.address for target in provider.pushed] == ["a"]
+        assert relay.sweep().rung == 0
+        assert set(PushRequest.objects.values_list("status", "attempts")) == {
+            ("pending", 1),
+            ("pending", 0),
+        }
+        first.refresh_from_db()
+        assert (first.attempt_limit, first.journal.get().end) == (2, "paused")
+
+    def test_ends_where_an_operator_says_so(self, provider: type[Scripted]) -> None:
+        row = submit("a")
+        deliver(row.pk)
+        provider.answers = {}
+        assert services.resume("scripted")
+        assert not services.resume("scripted")
+        assert relay.sweep().rung == 1
+        assert deliver(row.pk) is Status.SUCCEEDED
+
+    def test_ends_by_itself_after_a_probe(self, provider: type[Scripted]) -> None:
+        rows = [submit(name) for name in "abc"]
+        for row in rows:
+            deliver(row.pk)
+        Pause.objects.update(until=timezone.now())
+        breaker.forget()
+        assert relay.sweep().rung == 1
+        probe = PushRequest.objects.get(status=Status.QUEUED)
+        # Refused again: the next probe has to wait for longer.
+        assert deliver(probe.pk) is Status.PENDING
+        pause = Pause.objects.get()
+        assert (pause.failures, pause.probe) == (2, None)
+        assert pause.until > timezone.now() + timedelta(seconds=50)
+        assert relay.sweep().rung == 0
+
+        provider.answers = {}
+        Pause.objects.update(until=timezone.now())
+        breaker.forget()
+        assert relay.sweep().rung == 1
+        probe = PushRequest.objects.get(status=Status.QUEUED)
+        assert deliver(probe.pk) is Status.SUCCEEDED
+        assert not Pause.objects.exists()
+        assert relay.sweep().rung == 2
+
+    def test_leaves_other_backends_alone(
+        self, provider: type[Scripted], settings: Settings
+    ) -> None:
+        settings.PUSHJOBS = settings.PUSHJOBS | {
+            "BACKENDS": settings.PUSHJOBS["BACKENDS"]
+            | {"other": {"BACKEND": f"{__name__}.Scripted"}}
+        }
+        deliver(submit("a").pk)
+        provider.answers = {}
+        row = submit("a", backend="other", send_at=timezone.now() + timedelta(hours=1))
+        PushRequest.objects.update(next_attempt_at=timezone.now())
+        assert relay.sweep().rung == 1
+        assert deliver(row.pk) is Status.SUCCEEDED
+
+
+class TestBulkhead:
+    def test_one_backend_does_not_take_the_slots_of_another(
+        self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(concurrency, "_slots", 4)
+        bulkhead, held = Bulkhead(), Counter[str]()
+        slow = [PushRequest(backend="slow") for _ in range(8)]
+        # Alone it may have them all; beside another one, three of four.
+        assert bulkhead.excess(slow[:4], held) == []
+        held["slow"] = 2
+        other = PushRequest(backend="other")
+        assert bulkhead.excess([*slow, other], held) == slow[1:]
+        assert held == {"slow": 3, "other": 1}
+
+    def test_a_request_without_room_waits_and_loses_no_attempt(
+        self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Bulkhead, "excess", lambda self, rows, held: list(rows))
+        row = submit("a")
+        assert deliver(row.pk) is None
+        row.refresh_from_db()
+        assert (row.status, row.attempts, provider.pushed) == (Status.PENDING, 0, [])
+
+
+class TestParts:
+    """A request with more addresses than PART_SIZE."""
+
+    @pytest.fixture(autouse=True)
+    def small_parts(self, provider: type[Scripted], settings: Settings) -> None:
+        settings.PUSHJOBS = settings.PUSHJOBS | {"PART_SIZE": 3}
+
+    @staticmethod
+    def work() -> None:
+        """Do what a worker and the relay do until nothing is left to do."""
+        for _ in range(20):
+            PushRequest.objects.filter(owner="parts").update(lease_expires_at=timezone.now())
+            PushRequest.objects.filter(status=Status.PENDING).update(next_attempt_at=timezone.now())
+            relay.sweep()
+            for pk in PushRequest.objects.filter(status=Status.QUEUED).values_list("pk", flat=True):
+                deliver(pk)
+
+    def test_is_pushed_in_parts_and_told_as_one(self, provider: type[Scripted]) -> None:
+        heard: list[Any] = []
+
+        def listen(request_id: Any, **kwargs: Any) -> None:
+            heard.append(request_id)
+
+        addresses = [f"a{i}" for i in range(8)]
+        provider.answers = {"a0": outcome("drop"), "a7": outcome("retry")}
+        row = submit(*addresses)
+        push_request_finished.connect(listen)
+        try:
+            assert deliver(row.pk) is None
+            row.refresh_from_db()
+            assert (row.status, row.owner, row.total) == (Status.RUNNING, "parts", 8)
+            assert sorted(row.parts.values_list("total", flat=True)) == [2, 3, 3]
+            provider.answers.pop("a7")
+            self.work()
+        finally:
+            push_request_finished.disconnect(listen)
+        row.refresh_from_db()
+        assert (row.status, row.total, row.accepted, row.dropped) == (Status.PARTIAL, 8, 7, 1)
+        assert row.result == {"codes": {"drop_code": 1}}
+        assert sorted(d.address for d in row.deliveries.all()) == addresses
+        assert {t.delivery_id for t in provider.pushed} == {
+            delivery_id(row.pk, address) for address in addresses
+        }
+        assert heard == [row.pk]
+
+    def test_a_worker_that_dies_over_the_cutting_loses_and_repeats_nothing(
+        self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = submit(*(f"a{i}" for i in range(8)))
+        real, cuts = services.accept_parts, []
+
+        def dies(rows: Any) -> None:
+            real(rows)
+            cuts.append(rows)
+            if len(cuts) == 2:
+                raise GeneratorExit
+
+        monkeypatch.setattr(services, "accept_parts", dies)
+        with pytest.raises(GeneratorExit):
+            deliver(row.pk)
+        PushRequest.objects.filter(pk=row.pk).update(
+            lease_expires_at=timezone.now() - timedelta(seconds=1)
+        )
+        self.work()
+        row.refresh_from_db()
+        assert (row.status, row.accepted) == (Status.SUCCEEDED, 8)
+        assert len(provider.pushed) == 8
+
+    def test_can_be_canceled_in_the_middle(self, provider: type[Scripted]) -> None:
+        row = submit(*(f"a{i}" for i in range(8)))
+        deliver(row.pk)
+        part = row.parts.order_by("id").first()
+        assert part is not None
+        deliver(part.pk)
+        services.cancel(row.pk)
+        self.work()
+        row.refresh_from_db()
+        assert (row.status, row.accepted) == (Status.PARTIAL, part.total)
+        assert row.error_code == "canceled"
+        assert len(provider.pushed) == part.total
+
+    def test_a_retry_is_for_what_failed(self, provider: type[Scripted]) -> None:
+        provider.answers = {"a1": outcome("fail"), "a5": outcome("drop")}
+        row = submit(*(f"a{i}" for i in range(7)))
+        self.work()
+        row.refresh_from_db()
+        assert (row.status, row.failed, row.dropped) == (Status.PARTIAL, 1, 1)
+        provider.answers, provider.pushed = {}, []
+        services.retry(row.pk)
+        self.work()
+        row.refresh_from_db()
+        assert (row.status, row.accepted, row.dropped) == (Status.PARTIAL, 6, 1)
+        assert [target.address for target in provider.pushed] == ["a1"]
+
+
+class TestRetention:
+    def test_what_ended_long_ago_is_deleted(
+        self, provider: type[Scripted], settings: Settings
+    ) -> None:
+        old, waiting, fresh = (submit("a") for _ in range(3))
+        deliver(old.pk)
+        assert relay.sweep().pruned == 0
+        long_ago = timezone.now() - timedelta(days=8)
+        for row in (old, waiting):
+            PushRequest.objects.filter(pk=row.pk).delete()
+            row.pk = first_uuid(long_ago)
+            long_ago += timedelta(seconds=1)
+            row.status, row.finished_at = Status.SUCCEEDED, long_ago
+            row.save(force_insert=True)
+        PushRequest.objects.filter(pk=waiting.pk).update(status=Status.QUEUED, finished_at=None)
+        settings.PUSHJOBS = settings.PUSHJOBS | {"RETENTION": 7 * 86_400.0}
+        assert relay.sweep().pruned == 1
+        assert set(PushRequest.objects.values_list("pk", flat=True)) == {waiting.pk, fresh.pk}

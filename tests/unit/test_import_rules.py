@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 #: Layer -> its modules (patterns below the package). The first layer that matches counts.
 LAYERS = {
     "root": ["__init__"],
-    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "concurrency", "processes"],
+    # What anybody may ask of the process they run in.
+    "process": ["concurrency", "processes"],
+    "pure": ["exceptions", "states", "retries", "conf", "identifiers", "encryption"],
     "sentry": ["sentry"],
     "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
     "edges": [
@@ -30,7 +32,7 @@ LAYERS = {
     ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
-        *["idempotency"],
+        *["breaker", "claims", "settlements", "parts", "readers", "throttle", "idempotency"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
@@ -48,14 +50,15 @@ LAYERS = {
 #: Layer -> the layers it may import, besides itself.
 MAY_IMPORT = {
     "root": [],
+    "process": [],
     "pure": [],
     "sentry": ["root", "pure"],
     "data": ["root", "pure"],
     "edges": ["root", "pure"],
-    "actions": ["root", "pure", "data", "edges", "sentry"],
+    "actions": ["root", "process", "pure", "data", "edges", "sentry"],
     "surface": ["root", "pure", "data", "edges", "sentry", "actions", "supervisor", "child"],
     "supervisor": ["root"],
-    "child": ["root", "supervisor", "sentry"],
+    "child": ["root", "process", "supervisor", "sentry"],
 }
 
 #: Single modules that a layer may not import although it may import their layer.
@@ -75,13 +78,14 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     # For the errors of a Redis that is down.
-    "redis": [*RQ, "services", "relay", "admission"],
+    "redis": [*RQ, "services", "relay", "admission", "throttle", "callbacks.bell"],
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
+    "cryptography": ["encryption"],
     "AntiSSRF": ["destinations"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],

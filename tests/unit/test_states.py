@@ -8,6 +8,7 @@ from django_pushjobs.states import (
     RETRYABLE,
     SETTLED,
     TRANSITIONS,
+    UNSUCCESSFUL,
     WAITING,
     DeliveryStatus,
     Status,
@@ -55,8 +56,9 @@ def test_sources_is_the_table_read_backwards(target: Status) -> None:
     assert set(sources(target)) == {s for s in Status if target in TRANSITIONS[s]}
 
 
-def test_what_may_have_arrived_is_not_settled() -> None:
-    assert {DeliveryStatus.ACCEPTED, DeliveryStatus.DROPPED} == SETTLED
+def test_only_what_is_to_be_tried_again_is_not_settled() -> None:
+    assert set(DeliveryStatus) - SETTLED == {DeliveryStatus.RETRYING}
+    assert UNSUCCESSFUL < SETTLED
 
 
 def test_values_fit_their_columns() -> None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("django_pushjobs", "0002_client_limits"),
+        ("django_pushjobs", "0004_callbacks"),
     ]
 
     operations = [

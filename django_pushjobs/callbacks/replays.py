@@ -1,0 +1,52 @@
+"""Sending again what was sent, or given up: with the same id and the same body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.utils import timezone
+
+from ..identifiers import first_uuid
+from ..models import CallbackEndpoint, CallbackEvent, CallbackStatus, EndpointState
+from . import bell
+
+
+def replay(event: CallbackEvent) -> bool:
+    """Send one event again. False: it waits for an attempt anyway, or its endpoint is disabled."""
+    return bool(_replay([event.endpoint], since=None, pk=event.pk))
+
+
+def replay_since(
+    since: datetime, *, endpoints: Iterable[CallbackEndpoint], failed_only: bool = False
+) -> int:
+    """Send again what happened at ``since`` or later, and return how many events that are.
+
+    :param since: aware.
+    :param endpoints: those of them that are disabled are left out.
+    :param failed_only: leave out what was delivered.
+    """
+    status = [CallbackStatus.FAILED] if failed_only else _ENDED
+    return _replay(endpoints, since=since, status__in=status)
+
+
+_ENDED = [CallbackStatus.FAILED, CallbackStatus.DELIVERED]
+
+
+def _replay(
+    endpoints: Iterable[CallbackEndpoint], since: datetime | None, **condition: object
+) -> int:
+    living = [e.pk for e in endpoints if e.state != EndpointState.DISABLED]
+    ended = CallbackEvent.objects.filter(endpoint__in=living, status__in=_ENDED)
+    events = ended.filter(**condition)
+    if since is not None:
+        events = events.filter(pk__gte=first_uuid(since), created_at__gte=since)
+    again = events.update(
+        status=CallbackStatus.PENDING,
+        attempts=0,
+        next_attempt_at=timezone.now(),
+        finished_at=None,
+    )
+    if again:
+        bell.ring(living)
+    return again

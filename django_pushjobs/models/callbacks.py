@@ -1,0 +1,264 @@
+"""Where third parties are told what became of their push requests, and what they were told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..encryption import decrypt
+from ..identifiers import time_ordered_uuid
+from .clients import ApiClient
+from .push_requests import PushRequest
+
+
+class EventType(models.TextChoices):
+    """What a callback tells."""
+
+    COMPLETED = "push.request.completed", _("request completed")
+    EXPIRED = "push.request.expired", _("request expired")
+    CANCELED = "push.request.canceled", _("request canceled")
+    ENDPOINT_DISABLED = "push.endpoint.disabled", _("endpoint disabled")
+    ENDPOINT_TEST = "push.endpoint.test", _("test")
+
+
+class EndpointState(models.TextChoices):
+    """Whether an endpoint is called.
+
+    Events of one that is PAUSED wait until it is resumed. Events of one that is DISABLED are set
+    aside as FAILED, and can be replayed.
+    """
+
+    ACTIVE = "active", _("active")
+    PAUSED = "paused", _("paused")
+    DISABLED = "disabled", _("disabled")
+
+
+class DisabledReason(models.TextChoices):
+    """Why an endpoint is DISABLED."""
+
+    GONE = "gone", _("it answered 410 Gone")
+    FAILING = "failing", _("every attempt failed for five days")
+
+
+class CallbackStatus(models.TextChoices):
+    """Where a callback stands."""
+
+    PENDING = "pending", _("pending")
+    DELIVERED = "delivered", _("delivered")
+    FAILED = "failed", _("failed")
+
+
+class CallbackEndpointQuerySet(models.QuerySet["CallbackEndpoint"]):
+    def callable(self, now: datetime) -> CallbackEndpointQuerySet:
+        """ACTIVE, and not resting."""
+        rested = Q(resting_until=None) | Q(resting_until__lte=now)
+        return self.filter(rested, state=EndpointState.ACTIVE)
+
+    def with_due_events(self, now: datetime) -> CallbackEndpointQuerySet:
+        """Those for which at least one event is due."""
+        due = CallbackEvent.objects.due(now).filter(endpoint=OuterRef("pk"))
+        return self.filter(Exists(due))
+
+    def unclaimed(self, now: datetime) -> CallbackEndpointQuerySet:
+        """Those that nobody calls at the moment."""
+        return self.filter(Q(owner="") | Q(lease_expires_at__lt=now))
+
+
+class CallbackEndpoint(models.Model):
+    """A URL of a client, and how it is doing. Only one worker calls it at a time."""
+
+    id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
+    client = models.ForeignKey(
+        ApiClient, models.CASCADE, related_name="callback_endpoints", verbose_name=_("client")
+    )
+    url = models.CharField(_("URL"), max_length=2_048)
+    event_types = models.JSONField(
+        _("event types"), default=list, blank=True, help_text=_("Empty: all of them.")
+    )
+
+    # Encrypted: they sign, so they must be read again.
+    encrypted_secret = models.TextField(editable=False)
+    encrypted_previous_secret = models.TextField(blank=True, editable=False)
+    previous_secret_expires_at = models.DateTimeField(
+        _("previous secret expires"), null=True, blank=True, editable=False
+    )
+
+    # How it is doing.
+    state = models.CharField(
+        _("state"),
+        max_length=16,
+        choices=EndpointState.choices,
+        default=EndpointState.ACTIVE,
+        editable=False,
+    )
+    reason = models.CharField(
+        _("reason"), max_length=16, choices=DisabledReason.choices, blank=True, editable=False
+    )
+    disabled_at = models.DateTimeField(_("disabled"), null=True, blank=True, editable=False)
+    last_attempt_at = models.DateTimeField(_("last attempt"), null=True, blank=True, editable=False)
+    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
+    resting_until = models.DateTimeField(_("resting until"), null=True, blank=True, editable=False)
+
+    # Who calls it: a token of the process, and until when that is believed.
+    owner = models.CharField(max_length=64, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    objects = CallbackEndpointQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("callback endpoint")
+        verbose_name_plural = _("callback endpoints")
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                name="pushjobs_endpoint_state_known", condition=Q(state__in=EndpointState.values)
+            ),
+        )
+
+    def __str__(self) -> str:
+        # The URL may hold a token: it stays out of logs and page titles.
+        return f"{self.id}"
+
+    def secrets(self, now: datetime) -> list[str]:
+        """Return the secrets that sign at ``now``, the newest first.
+
+        :raises SecretUnreadable: the SECRET_KEY they were encrypted under is not known any more.
+        """
+        stored = [self.encrypted_secret]
+        expires_at = self.previous_secret_expires_at
+        if self.encrypted_previous_secret and expires_at is not None and expires_at > now:
+            stored.append(self.encrypted_previous_secret)
+        return [decrypt(secret) for secret in stored]
+
+    def has_origin_of(self, url: str) -> bool:
+        """Whether ``url`` leads to the same scheme, host and port."""
+        return _origin(self.url) == _origin(url)
+
+    def wants(self, event_type: str) -> bool:
+        return not self.event_types or event_type in self.event_types
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+_PORTS = {"https": 443, "http": 80}
+
+
+class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
+    def pending(self) -> CallbackEventQuerySet:
+        return self.filter(status=CallbackStatus.PENDING)
+
+    def due(self, now: datetime) -> CallbackEventQuerySet:
+        """PENDING, and their time has come."""
+        return self.pending().filter(next_attempt_at__lte=now)
+
+
+class CallbackEvent(models.Model):
+    """One callback to one endpoint, from the transaction that made it true to its delivery.
+
+    The key is its ``webhook-id``: the same at every attempt, and after a replay.
+    """
+
+    id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
+    endpoint = models.ForeignKey(
+        CallbackEndpoint,
+        models.CASCADE,
+        related_name="events",
+        # Which endpoints there are is known from a moment ago. One that was deleted since must
+        # not fail the transaction in which the results of many push requests are written.
+        db_constraint=False,
+        verbose_name=_("endpoint"),
+    )
+    request = models.ForeignKey(
+        PushRequest,
+        models.CASCADE,
+        related_name="callbacks",
+        null=True,
+        blank=True,
+        verbose_name=_("push request"),
+    )
+    type = models.CharField(_("type"), max_length=64, choices=EventType.choices)
+    data = models.JSONField(_("data"))
+    url = models.CharField(
+        _("URL"),
+        max_length=2_048,
+        blank=True,
+        help_text=_("Empty: that of the endpoint."),
+    )
+    status = models.CharField(
+        _("status"),
+        max_length=16,
+        choices=CallbackStatus.choices,
+        default=CallbackStatus.PENDING,
+        editable=False,
+    )
+    attempts = models.PositiveIntegerField(_("attempts"), default=0, editable=False)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
+
+    objects = CallbackEventQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("callback")
+        verbose_name_plural = _("callbacks")
+        ordering = ("-id",)
+        indexes = (
+            # What is asked every second, for each endpoint.
+            models.Index(
+                fields=("endpoint", "status", "next_attempt_at"), name="pushjobs_callbacks_due"
+            ),
+            models.Index(fields=("endpoint", "-id"), name="pushjobs_callbacks_of_endpoint"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="pushjobs_callback_pending_has_a_time",
+                condition=(
+                    Q(status=CallbackStatus.PENDING, next_attempt_at__isnull=False)
+                    | Q(
+                        status__in=[CallbackStatus.DELIVERED, CallbackStatus.FAILED],
+                        next_attempt_at__isnull=True,
+                    )
+                ),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class CallbackAttempt(models.Model):
+    """One attempt at a callback, as it went."""
+
+    #: Characters that are kept of an answer.
+    MAX_RESPONSE: ClassVar[int] = 1_024
+
+    event = models.ForeignKey(
+        CallbackEvent, models.CASCADE, related_name="journal", verbose_name=_("callback")
+    )
+    number = models.PositiveIntegerField(_("number"))
+    started_at = models.DateTimeField(_("started"))
+    latency = models.PositiveIntegerField(_("latency"), help_text=_("Milliseconds."))
+    status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
+    error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    response = models.TextField(
+        _("response"), blank=True, help_text=_("The first part of the answer.")
+    )
+
+    class Meta:
+        verbose_name = _("callback attempt")
+        verbose_name_plural = _("callback attempts")
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.status_code or self.error_code}"

@@ -1,0 +1,31 @@
+"""Backends that are left alone for a while."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Pause(models.Model):
+    """A backend whose credentials or settings were refused: nothing is pushed with it for now.
+
+    From ``until`` on, one request is let through as a probe. The pause is over as soon as the
+    provider accepts something, or an operator says so; a probe that fails makes it longer.
+    """
+
+    backend = models.CharField(_("backend"), max_length=64, primary_key=True)
+    error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    since = models.DateTimeField(_("since"), default=timezone.now)
+    until = models.DateTimeField(_("until"))
+    failures = models.PositiveIntegerField(_("failures"), default=1)
+    probe = models.UUIDField(_("probe"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("paused backend")
+        verbose_name_plural = _("paused backends")
+        ordering = ("backend",)
+
+    def __str__(self) -> str:
+        return self.backend

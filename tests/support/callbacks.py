@@ -1,0 +1,56 @@
+"""Callback endpoints of a test, and what they got."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from django_pushjobs.callbacks import endpoints
+from django_pushjobs.models import ApiClient, CallbackEndpoint
+from tests.settings import PUSHJOBS
+from tests.support.provider import Request
+
+#: Callbacks may go to this machine.
+INSECURE = PUSHJOBS | {"INSECURE_DESTINATIONS": True}
+
+
+@contextmanager
+def insecure() -> Iterator[None]:
+    with override_settings(PUSHJOBS=INSECURE):
+        yield
+
+
+def a_client(name: str = "Shop", **fields: Any) -> ApiClient:
+    return ApiClient.objects.create(name=name, **fields)
+
+
+def an_endpoint(
+    url: str, client: ApiClient | None = None, *event_types: str
+) -> tuple[CallbackEndpoint, str]:
+    return endpoints.register(client or a_client(), url, event_types=event_types)
+
+
+def verified(request: Request, secret: str) -> Any:
+    """Return the body of a callback, once the independent package has verified it."""
+    assert json.loads(request.body) == Webhook(secret).verify(request.body, request.headers)
+    return request.json
+
+
+class Clock:
+    """The time of Django, under test control."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = timezone.now()
+        monkeypatch.setattr(timezone, "now", lambda: self.now)
+
+    def advance(self, **parts: float) -> datetime:
+        self.now += timedelta(**parts)
+        return self.now

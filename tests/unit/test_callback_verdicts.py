@@ -1,0 +1,67 @@
+"""What an answer means, and when to call again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from django_pushjobs.callbacks import verdicts
+from django_pushjobs.callbacks.verdicts import Answer, Verdict
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def waits(attempts: int, retry_after: float | None = None) -> float:
+    at = verdicts.next_attempt(NOW, attempts, retry_after)
+    assert at is not None
+    return (at - NOW).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        *[(code, Verdict.TAKEN) for code in (200, 201, 202, 204, 299)],
+        *[(code, Verdict.REFUSED) for code in (301, 302, 307, 308, 400, 401, 404, 500, 503)],
+        *[(code, Verdict.THROTTLED) for code in (429, 502, 504)],
+        (410, Verdict.GONE),
+        (None, Verdict.UNREACHABLE),
+    ],
+)
+def test_every_answer_has_a_verdict(status: int | None, verdict: Verdict) -> None:
+    assert Verdict.of(Answer(status_code=status, started_at=NOW, latency=1)) is verdict
+
+
+def test_the_waits_are_those_of_the_schedule_and_a_little_more() -> None:
+    minute, hour = 60, 3_600
+    expected = [5, 5 * minute, 30 * minute]
+    expected += [hours * hour for hours in (2, 5, 10, 14, 20, 24)]
+    for attempts, least in enumerate(expected, start=1):
+        assert least <= waits(attempts) <= least * 1.1
+    assert verdicts.next_attempt(NOW, len(expected) + 1, None) is None
+
+
+def test_what_the_endpoint_asks_for_is_honoured_within_a_day() -> None:
+    assert waits(1, retry_after=120) == 120
+    assert waits(2, retry_after=1) >= 300
+    assert waits(1, retry_after=10**9) == 86_400
+
+
+def test_an_endpoint_that_costs_timeouts_is_left_alone_the_longer_the_longer_that_lasts() -> None:
+    def rests(since: timedelta) -> float:
+        until = verdicts.rest(NOW, Verdict.UNREACHABLE, None, NOW - since)
+        assert until is not None
+        return (until - NOW).total_seconds()
+
+    assert rests(timedelta()) == 5
+    assert rests(timedelta(minutes=1)) == 60
+    assert rests(timedelta(days=1)) == 300
+    assert verdicts.rest(NOW, Verdict.REFUSED, None, NOW) is None
+    assert verdicts.rest(NOW, Verdict.THROTTLED, 7, NOW) == NOW + timedelta(seconds=7)
+
+
+def test_failures_far_apart_are_not_one_that_lasts() -> None:
+    old = NOW - timedelta(days=10)
+    assert verdicts.failing_since(NOW, None, None) == NOW
+    assert verdicts.failing_since(NOW, old, NOW - timedelta(hours=25)) == old
+    assert verdicts.failing_since(NOW, old, NOW - timedelta(days=3)) == NOW
