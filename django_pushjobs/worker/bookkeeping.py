@@ -70,6 +70,10 @@ class Unreadable:
     error: Exception
 
 
+#: What comes off a queue.
+Taken = Started | Unreadable
+
+
 def is_plain(job: Job, return_value: Any, result_ttl: int) -> bool:
     """Return whether the end of a job may be recorded together with others.
 
@@ -110,43 +114,42 @@ class Bookkeeping:
         # Connections of their own: taking one from the pool looks at its socket each time.
         self._pop = worker.connection.client().register_script(POP)
         self._finish = worker.connection.client().register_script(FINISH)
+        #: Execution ids that Redis may use in answers that are not here yet.
+        self.awaited: set[str] = set()
 
-    def pop(
-        self, queues: Sequence[Queue], limit: int, *, in_turn: bool = False
-    ) -> list[Started | Unreadable]:
-        """Take up to ``limit`` jobs off ``queues``, the first ones first, as started.
+    @property
+    def pop_digest(self) -> str:
+        """The name under which Redis knows the script that takes jobs."""
+        return str(self._pop.sha)
 
-        Does not wait: an empty list means that the queues are empty.
+    def prepare(
+        self,
+        queues: Sequence[Queue],
+        limit: int,
+        *,
+        in_turn: bool = False,
+        when_idle: bool = False,
+    ) -> Call:
+        """Return the call that takes up to ``limit`` jobs off ``queues``, the first ones first.
 
         :param in_turn: take one job of each queue, then the next of each, and so on.
+        :param when_idle: take none unless this worker is known, and runs nothing.
         """
-        limit = min(limit, BATCH)
-        at = now()
-        taken = self._pop(
-            keys=[self.worker.key, *(queue.key for queue in queues)],
-            args=[
-                limit,
-                1 if in_turn else limit,
-                self.worker.name,
-                RQ_KEY_PREFIX,
-                self.worker.job_class.redis_job_namespace_prefix,
-                int(at.timestamp()),
-                at.timestamp(),
-                self.worker.job_monitoring_interval,
-                utcformat(at),
-                WorkerStatus.BUSY.value,
-                JobStatus.STARTED.value,
-                *_execution_ids(limit),
-            ],
-        )
-        return [
-            self._restore(queues[index], execution_id.decode(), job_id.decode(), fields, at)
-            for index, execution_id, job_id, fields in taken
-        ]
+        return Call(self, queues, min(limit, BATCH), in_turn=in_turn, when_idle=when_idle)
 
-    def _restore(
+    def pop(self, call: Call) -> list[Taken] | None:
+        """Take jobs off their queues, as started.
+
+        Does not wait: an empty list means that the queues are empty, or that all slots are taken.
+
+        :returns: None if the workers are suspended.
+        """
+        with call:
+            return call.read(self._pop(keys=call.keys, args=call.args))
+
+    def restore(
         self, queue: Queue, execution_id: str, job_id: str, fields: list[bytes], at: datetime
-    ) -> Started | Unreadable:
+    ) -> Taken:
         worker = self.worker
         execution = Execution(execution_id, job_id, worker.connection, worker.name)
         execution.created_at = execution.last_heartbeat = at
@@ -163,27 +166,31 @@ class Bookkeeping:
         job._status = JobStatus.STARTED
         return Started(job, queue, execution)
 
-    def strays(self) -> list[Started | Unreadable]:
+    def strays(self) -> list[Taken]:
         """Return the jobs that Redis has registered as ours, but that do not run here.
 
         The answer to a call that took them off their queues was lost with its connection.
         """
         worker = self.worker
         # Those that end while Redis answers are no strays, though they do not run any more.
-        known = set(worker.running)
+        known = {*worker.running, *self.awaited}
         composites = map(as_text, worker.connection.smembers(worker.executions_key))
-        found: list[Started | Unreadable] = []
+        known |= {*worker.running, *self.awaited}
+        found: list[Taken] = []
         for composite in composites:
             job_id, execution_id = parse_composite_key(composite)
             if execution_id in known:
                 continue
-            job_key = worker.job_class.redis_job_namespace_prefix + job_id
-            record = worker.connection.hgetall(job_key)
-            ours = as_text(record.get(b"worker_name", b"")) == worker.name
+            with worker.connection.pipeline(transaction=False) as pipeline:
+                pipeline.hgetall(worker.job_class.redis_job_namespace_prefix + job_id)
+                # One that began and ended meanwhile has none any more.
+                pipeline.exists(f"{RQ_KEY_PREFIX}:execution:{composite}")
+                record, is_open = pipeline.execute()
+            ours = is_open and as_text(record.get(b"worker_name", b"")) == worker.name
             if ours and record.get(b"status") == _STARTED and b"data" in record:
                 queue = self._queue_of(as_text(record.get(b"origin", b"")))
                 fields: list[Any] = [part for item in record.items() for part in item]
-                found.append(self._restore(queue, execution_id, job_id, fields, now()))
+                found.append(self.restore(queue, execution_id, job_id, fields, now()))
             else:
                 worker.connection.srem(worker.executions_key, composite)
         return found
@@ -267,6 +274,64 @@ class Bookkeeping:
                 pipeline.hset(worker.key, mapping=worker.serialize())
                 pipeline.expire(worker.key, worker.worker_ttl + 60)
             pipeline.execute()
+
+
+class Call:
+    """One call of the script that takes jobs; a context in which its answer is waited for."""
+
+    __slots__ = ("_books", "_ids", "args", "keys", "limit", "queues")
+
+    def __init__(
+        self,
+        books: Bookkeeping,
+        queues: Sequence[Queue],
+        limit: int,
+        *,
+        in_turn: bool,
+        when_idle: bool,
+    ) -> None:
+        worker = books.worker
+        self._books = books
+        self._ids = _execution_ids(limit)
+        self.queues = tuple(queues)
+        self.limit = limit
+        self.keys = [worker.key, *(queue.key for queue in queues)]
+        self.args = [
+            limit,
+            1 if in_turn else limit,
+            0 if when_idle else worker.concurrency,
+            worker.name,
+            RQ_KEY_PREFIX,
+            worker.job_class.redis_job_namespace_prefix,
+            worker.job_monitoring_interval,
+            WorkerStatus.BUSY.value,
+            JobStatus.STARTED.value,
+            *self._ids,
+        ]
+
+    def __enter__(self) -> None:
+        self._books.awaited.update(self._ids)
+
+    def __exit__(self, *error: object) -> None:
+        # By now the jobs run, or the answer is lost.
+        self._books.awaited.difference_update(self._ids)
+
+    @property
+    def command(self) -> tuple[Any, ...]:
+        """What to send to Redis."""
+        return ("EVALSHA", self._books.pop_digest, len(self.keys), *self.keys, *self.args)
+
+    def read(self, answer: list[Any] | None) -> list[Taken] | None:
+        """Make jobs of an answer; None, which says that the workers are suspended, stays."""
+        if answer is None:
+            return None
+        at = now()
+        return [
+            self._books.restore(
+                self.queues[index], execution_id.decode(), job_id.decode(), fields, at
+            )
+            for index, execution_id, job_id, fields in answer
+        ]
 
 
 def _execution_ids(number: int) -> list[str]:

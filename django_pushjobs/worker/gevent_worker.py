@@ -17,25 +17,24 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.queue import Queue
 from rq.registry import StartedJobRegistry
-from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import DequeueStrategy, WorkerStatus
 
 from ..concurrency import set_slots
 from . import commands
-from .bookkeeping import BATCH, Bookkeeping, Started, Unreadable, refuse_own_dequeuing
+from .bookkeeping import Bookkeeping, Taken, Unreadable, refuse_own_dequeuing
 from .coroutines import CoroutineThreads
 from .execution import Abandoned, JobRun, Killed
+from .housekeeping import Housekeeper
+from .intake import Intake
 from .launcher import is_patched
 from .persistence import UNREACHABLE, PersistentWorker
 from .recorder import Recorder
 from .scheduler import GreenletScheduler
 from .timeouts import GeventDeathPenalty
 
-#: Seconds between two looks at what is no job: suspension, strays, maintenance.
-HOUSEKEEPING = 1.0
-#: Jobs that are asked for where there were fewer than asked for the last time.
-FEW = 4
+#: Seconds after which an idle loop looks at the queues although nobody has seen a job.
+LOOK_AGAIN = 1.0
 #: Seconds a cold stop gives to greenlets that were told to end.
 COLD_GRACE = 1.0
 
@@ -66,7 +65,9 @@ class GeventWorker(PersistentWorker):
         # The loop, the flusher, pub/sub, a watcher for each queue, and jobs that go RQ's way.
         pool.max_connections = max(pool.max_connections, concurrency + len(self.queues) + 16)
         self.bookkeeping = Bookkeeping(self)
+        self.intake = Intake(self)
         self.recorder = Recorder(self)
+        self.house = Housekeeper(self)
         #: What runs, by execution id.
         self.running: dict[str, JobRun] = {}
         self.coroutines = CoroutineThreads(concurrency)
@@ -74,16 +75,12 @@ class GeventWorker(PersistentWorker):
         self.dismissed = False
         #: Called once the worker is registered and about to take jobs.
         self.on_ready: Callable[[], None] | None = None
-        self._wake = Event()
-        self._hungry = Event()
-        #: The queues were empty at the last look, and no watcher has seen a job since.
-        self._dry = False
-        self._appetite = BATCH
+        #: Jobs that were started.
         self.taken = 0
+        self._wake = Event()
+        self._active_at = 0.0
         self._cold = False
         self._signals: list[Any] = []
-        self._housekept_at = 0.0
-        self._maintenance: gevent.Greenlet[..., None] | None = None
 
     # The loop.
 
@@ -114,29 +111,30 @@ class GeventWorker(PersistentWorker):
         helpers: list[gevent.Greenlet[..., None]] = [
             gevent.spawn(self.recorder.run),
             gevent.spawn(self._heartbeat_loop),
+            gevent.spawn(self.house.run),
         ]
-        helpers += [gevent.spawn(self._watch_queue, key) for key in self.queue_keys()]
+        self._active_at = time.monotonic()
+        self.intake.start(ahead=max_jobs is None and not burst)
         try:
             if self.on_ready is not None:
                 self.on_ready()
             with self.coroutines.in_charge():
                 self._loop(burst, max_jobs, max_idle_time)
+                self.intake.close()
                 if self.scheduler is not None:
                     self.stop_scheduler()
                 self._drain()
                 if not self.running:
-                    self._idle()
+                    self.rest()
         finally:
-            if self._maintenance is not None:
-                helpers.append(self._maintenance)
             gevent.killall(helpers)
+            self.house.end()
             for watcher in self._signals:
                 watcher.cancel()
             self.teardown()
         return bool(self.taken)
 
     def _loop(self, burst: bool, max_jobs: int | None, max_idle_time: int | None) -> None:
-        idle_since = time.monotonic()
         delay = 1.0
         while not self._stop_requested:
             self._wake.clear()
@@ -144,23 +142,18 @@ class GeventWorker(PersistentWorker):
                 self.log.info("Worker %s: took %d jobs, quitting", self.name, self.taken)
                 return
             try:
-                if not self._housekept_at:
-                    self._keep_house(burst)
+                if not self.house.began:
+                    self.house.begin(burst)
                 # Looked at before: what ends meanwhile may put more jobs on the queues.
-                at_rest = not self.running and not self._maintenance
-                free = self.concurrency - len(self.running)
+                at_rest = not self.running and not self.house.maintaining
+                free = 0 if self.house.suspended else self.concurrency - len(self.running)
                 if max_jobs is not None:
                     free = min(free, max_jobs - self.taken)
                 taken = 0
-                if free > 0 and (not self._dry or (burst and at_rest)):
-                    taken = self._take(free)
-                # Behind the jobs, so that none of them waits for it.
-                if time.monotonic() - self._housekept_at >= (
-                    HOUSEKEEPING * 2 if taken else HOUSEKEEPING
-                ):
-                    self._keep_house(burst)
+                if free > 0 and (not self.intake.dry or (burst and at_rest)):
+                    taken = self.intake.take(free)
                 if burst and at_rest and not taken:
-                    taken = self._enqueue_ready()
+                    taken = self.house.enqueue_ready()
                 delay = 1.0
             except StopRequested:
                 return
@@ -174,108 +167,66 @@ class GeventWorker(PersistentWorker):
                 gevent.sleep(delay)
                 delay = min(delay * self.exponential_backoff_factor, self.max_connection_wait_time)
                 continue
-            if taken or self.running:
-                idle_since = time.monotonic()
             if taken:
                 continue
-            if burst and at_rest:
+            if burst and at_rest and not self.house.suspended:
                 self.log.info("Worker %s: done, quitting", self.name)
                 return
-            if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
+            if self.running:
+                self._active_at = time.monotonic()
+            elif max_idle_time is not None and time.monotonic() - self._active_at >= max_idle_time:
                 self.log.info("Worker %s: idle for %d s, quitting", self.name, max_idle_time)
                 return
             if free > 0:
-                self._hungry.set()
+                self.intake.want()
             # Woken by a job on a queue, a slot that gets free, a signal; the rest can wait.
-            if not self._wake.wait(HOUSEKEEPING):
-                self._dry = False
+            if not self._wake.wait(LOOK_AGAIN):
+                self.intake.dry = False
 
-    def _keep_house(self, burst: bool) -> None:
-        """What RQ's loop does between two jobs."""
-        if is_suspended(self.connection):
-            self.check_for_suspension(burst)
-            if not self.running:
-                self._idle()
-        if not self.running and self._state == WorkerStatus.BUSY:
-            self._idle()
-        self._start_all(self.bookkeeping.strays())
-        self._enqueue_ready()
-        if self.should_run_maintenance_tasks and not self._maintenance:
-            # It runs callbacks of jobs that were abandoned: ours do not wait for those.
-            self._maintenance = gevent.spawn(self._maintain)
-        self._housekept_at = time.monotonic()
+    def look_for_jobs(self) -> None:
+        """Have the loop look at the queues: there may be jobs."""
+        self.intake.dry = False
+        self._wake.set()
 
-    def _enqueue_ready(self) -> int:
-        """Enqueue the jobs that became ready when several parents ended at the same moment.
+    def stop_working(self) -> None:
+        """Take no more jobs, and end when the running ones have."""
+        self._stop_requested = True
+        self._wake.set()
 
-        RQ's code passes over those, and looks again in its maintenance, every ten minutes: that
-        many jobs seldom end at once there.
-        """
-        return sum(len(queue.ready_job_registry.cleanup()) for queue in self.queues)
-
-    def _maintain(self) -> None:
-        try:
-            self.run_maintenance_tasks()
-        except UNREACHABLE as error:
-            self.log.warning("Worker %s: no maintenance: %s", self.name, error)
-        except Exception:
-            self.log.exception("Worker %s: maintenance failed", self.name)
-            self.last_cleaned_at = now()  # type: ignore[assignment]
-        finally:
-            # A greenlet is true until it is dead, which this one is a moment after it wakes us.
-            self._maintenance = None
-            self._wake.set()
-
-    def _take(self, limit: int) -> int:
-        """Take jobs off the queues and start them; return how many."""
-        limit = min(limit, self._appetite)
-        batch = self.bookkeeping.pop(
-            self._ordered_queues,
-            limit,
-            in_turn=self._dequeue_strategy != DequeueStrategy.DEFAULT,
-        )
-        self._dry = len(batch) < limit
-        # Asking for many costs time that a single job would wait for.
-        self._appetite = FEW if self._dry else BATCH
-        self._start_all(batch)
-        for taken in batch:
-            self.reorder_queues(reference_queue=taken.queue)
-        return len(batch)
-
-    def _start_all(self, batch: list[Started | Unreadable]) -> None:
+    def start_all(self, batch: list[Taken]) -> None:
+        """Run jobs that were taken, each in a greenlet."""
+        unreadable = []
         for taken in batch:
             if isinstance(taken, Unreadable):
-                self._bury(taken)
+                unreadable.append(taken)
                 continue
             self.taken += 1
             self._state = WorkerStatus.BUSY
             self.executions[taken.execution.id] = taken.execution
             self.running[taken.execution.id] = JobRun(self, taken)
+        self._active_at = time.monotonic()
+        # All jobs are known by now: this is the first time that others get their turn.
+        for taken in unreadable:
+            self._bury(taken)
 
     def job_ended(self, run: JobRun) -> None:
         """Called by a job in its last moment."""
         execution_id = run.started.execution.id
         self.executions.pop(execution_id, None)
         self.running.pop(execution_id, None)
+        self._active_at = time.monotonic()
         self._wake.set()
 
-    def _watch_queue(self, key: str) -> None:
-        """Wake the loop when there is a job on one queue, without taking it.
-
-        Moving the first id to where it is already is a way to wait for it.
-        """
-        connection = self.connection.client()
-        while True:
-            self._hungry.wait()
-            try:
-                found = connection.blmove(key, key, self.dequeue_timeout, "LEFT", "LEFT")
-            except UNREACHABLE:
-                gevent.sleep(1.0)  # the loop notices and reports it
-                continue
-            if found is not None:
-                self._dry = False
-                self._hungry.clear()
-                self._wake.set()
+    def rest(self) -> None:
+        """Tell RQ that this worker is idle."""
+        if self._state == WorkerStatus.SUSPENDED:
+            return
+        try:
+            self.set_state(WorkerStatus.IDLE)
+            if self.running:  # since a moment ago
+                self.set_state(WorkerStatus.BUSY)
+        except UNREACHABLE:
+            self._state = WorkerStatus.BUSY if self.running else WorkerStatus.IDLE
 
     def _heartbeat_loop(self) -> None:
         while True:
@@ -306,14 +257,6 @@ class GeventWorker(PersistentWorker):
             exc_string=f"The job cannot be read: {unreadable.error!r}",
             execution=unreadable.execution,
         )
-
-    def _idle(self) -> None:
-        if self._state == WorkerStatus.SUSPENDED:
-            return
-        try:
-            self.set_state(WorkerStatus.IDLE)
-        except UNREACHABLE:
-            self._state = WorkerStatus.IDLE
 
     # Being told things.
 
@@ -414,4 +357,4 @@ class GeventWorker(PersistentWorker):
         """Run one job here and now, as :class:`rq.SimpleWorker` does."""
         execution: Execution = self.prepare_execution(job)
         self.perform_job(job, queue, execution)
-        self._idle()
+        self.rest()

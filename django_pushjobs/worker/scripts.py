@@ -1,16 +1,47 @@
 """The Lua scripts of :mod:`.bookkeeping`: Redis runs each as a whole, or not at all."""
 
+#: Defines iso8601(seconds, microseconds): a time since 1970 as RQ writes it. Redis has no calendar.
+CALENDAR = """
+local function iso8601(seconds, microseconds)
+    local days, year, length = math.floor(seconds / 86400), 1970, 365
+    while days >= length do
+        days, year = days - length, year + 1
+        local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+        length = leap and 366 or 365
+    end
+    local months, month = {31, length - 337, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}, 1
+    while days >= months[month] do
+        days, month = days - months[month], month + 1
+    end
+    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, days + 1,
+        math.floor(seconds / 3600) % 24, math.floor(seconds / 60) % 60, seconds % 60, microseconds)
+end
+"""
+
 #: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
-#: register them as started by the worker whose hash is KEYS[1]. Returns {index of the queue,
-#: execution id, job id, {field, value, ...}} for each. Ids whose job is gone are dropped, as RQ
-#: does. See rq.executions.prepare_execution and BaseWorker.prepare_job_execution for what is
-#: written.
-POP = """
-local limit, stride = tonumber(ARGV[1]), tonumber(ARGV[2])
-local worker, prefix, job_prefix = ARGV[3], ARGV[4], ARGV[5]
-local clock, stamp, interval = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local iso, busy, started = ARGV[9], ARGV[10], ARGV[11]
+#: register them as started by the worker whose hash is KEYS[1]; it runs up to ARGV[3] jobs at
+#: once, or none where that is 0: then it must be known, and takes as many as it likes. Returns
+#: {index of the queue, execution id, job id, {field, value, ...}} for each, or nil if the workers
+#: are suspended. Ids whose job is gone are dropped, as RQ does. The times are those of Redis: it
+#: may run this long after it was sent. See rq.executions.prepare_execution and
+#: BaseWorker.prepare_job_execution for what is written.
+POP = (
+    CALENDAR
+    + """
+local limit, stride, slots = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local worker, prefix, job_prefix = ARGV[4], ARGV[5], ARGV[6]
+local interval, busy, started = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local executions_key = KEYS[1] .. ':executions'
+local running = redis.call('SCARD', executions_key)
+if slots > 0 then
+    limit = math.min(limit, slots - running)
+elseif running > 0 or redis.call('EXISTS', KEYS[1]) == 0 then
+    return {}
+end
+if redis.call('EXISTS', prefix .. ':suspended') == 1 then return false end
+local time = redis.call('TIME')
+local clock, stamp = tonumber(time[1]), string.format('%s.%06d', time[1], time[2])
+local iso = iso8601(clock, tonumber(time[2]))
 local taken, composites, scores, longest = {}, {}, {}, 0
 
 local function start(index, id)
@@ -29,7 +60,7 @@ local function start(index, id)
     local ttl = interval + 60
     if timeout > 0 then ttl = math.floor(math.min(timeout, interval)) + 60 end
     if ttl > longest then longest = ttl end
-    local execution = ARGV[12 + #taken]
+    local execution = ARGV[10 + #taken]
     local composite = id .. ':' .. execution
     local key = prefix .. ':execution:' .. composite
     redis.call('HSET', key, 'id', execution, 'job_id', id, 'created_at', stamp,
@@ -74,6 +105,7 @@ if #taken > 0 then
 end
 return taken
 """
+)
 
 #: Record jobs that finished; ARGV from 6 on holds :data:`FIELDS` values for each.
 #: Returns the numbers, from 1, of jobs that got dependents meanwhile, or that were deleted: they
