@@ -195,6 +195,7 @@ class Arbiter:
                 return
             self._spawn(slot)
         for child in self.children.values():
+            child.seat.heart.alone = len(self.finished) >= self.target - 1
             if child.seat.slot >= self.target and not child.sentence:
                 self._retire(child)
 

@@ -110,6 +110,9 @@ class Child:
     def run(self) -> int:
         worker, options = self.worker, self.options
         worker.on_ready = self._ready
+        if self.seat.slot == 0 and options.services:
+            # Whoever works on, works for what the services find.
+            worker.is_needed = lambda: not self.seat.heart.alone
         try:
             worker.work(
                 burst=options.burst,

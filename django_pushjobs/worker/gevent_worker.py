@@ -75,6 +75,8 @@ class GeventWorker(PersistentWorker):
         self.dismissed = False
         #: Called once the worker is registered and about to take jobs.
         self.on_ready: Callable[[], None] | None = None
+        #: Asked before the worker leaves because it is idle.
+        self.is_needed: Callable[[], bool] = lambda: False
         #: Jobs that were started.
         self.taken = 0
         self._wake = Event()
@@ -174,7 +176,11 @@ class GeventWorker(PersistentWorker):
                 return
             if self.running:
                 self._active_at = time.monotonic()
-            elif max_idle_time is not None and time.monotonic() - self._active_at >= max_idle_time:
+            elif (
+                max_idle_time is not None
+                and time.monotonic() - self._active_at >= max_idle_time
+                and not self.is_needed()
+            ):
                 self.log.info("Worker %s: idle for %d s, quitting", self.name, max_idle_time)
                 return
             if free > 0:
@@ -204,7 +210,7 @@ class GeventWorker(PersistentWorker):
             self._state = WorkerStatus.BUSY
             self.executions[taken.execution.id] = taken.execution
             self.running[taken.execution.id] = JobRun(self, taken)
-        self._active_at = time.monotonic()
+            self._active_at = time.monotonic()
         # All jobs are known by now: this is the first time that others get their turn.
         for taken in unreadable:
             self._bury(taken)

@@ -7,7 +7,7 @@ import struct
 import time
 
 _BEAT = struct.Struct("d")
-_READY = _BEAT.size
+_READY, _ALONE = _BEAT.size, _BEAT.size + 1
 
 
 class Heart:
@@ -18,7 +18,7 @@ class Heart:
     """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _BEAT.size + 1)
+        self._memory = mmap.mmap(-1, _BEAT.size + 2)
         self._touch()
 
     # The child's side.
@@ -28,7 +28,16 @@ class Heart:
         self._touch()
         self._memory[_READY] = 1
 
+    @property
+    def alone(self) -> bool:
+        """No other child has anything left to do."""
+        return self._memory[_ALONE] == 1
+
     # The arbiter's side.
+
+    @alone.setter
+    def alone(self, alone: bool) -> None:
+        self._memory[_ALONE] = alone
 
     @property
     def silence(self) -> float:

@@ -77,7 +77,7 @@ class Intake:
         try:
             while any(self._watchers) and time.monotonic() < deadline:
                 # Again and again: one may be about to wait.
-                for client in self._clients.values():
+                for client in list(self._clients.values()):
                     self.worker.connection.client_unblock(client)
                 gevent.joinall(self._watchers, timeout=LET_GO / 20)
             if any(self._watchers):
@@ -123,9 +123,10 @@ class Intake:
                 gevent.sleep(1.0)
 
     def _attend(self, connection: ConnectionInterface, key: str) -> None:
-        for command in (("SCRIPT", "LOAD", POP), ("CLIENT", "ID")):
-            connection.send_command(*command)
-            self._clients[key] = connection.read_response()
+        connection.send_command("SCRIPT", "LOAD", POP)
+        connection.read_response()
+        connection.send_command("CLIENT", "ID")
+        self._clients[key] = connection.read_response()
         while True:
             self._hungry.wait()
             if self._closing:

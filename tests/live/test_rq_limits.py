@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from rq import Callback, Repeat, Retry
 from rq.exceptions import DuplicateJobError
@@ -60,3 +62,16 @@ def test_a_process_is_replaced_after_its_jobs_and_leaves_when_idle(stack: Stack)
         name = str(job.return_value())
         by_worker[name] = by_worker.get(name, 0) + 1
     assert sorted(by_worker.values()) == [5, 10, 10]
+
+
+def test_the_process_with_the_relay_is_the_last_to_leave(stack: Stack) -> None:
+    queue = queue_of(stack)
+    gate = stack.folder / "gate"
+    queue.enqueue(jobs.sleep_until, str(gate))
+    worker = stack.manage("rqgeventworker", "default", "--processes=3", "--max-idle-time=1")
+    worker.says("idle for 1 s, quitting")
+    gate.touch()
+    assert worker.wait() == 0, worker.output
+    left = re.findall(r"Worker \S+\.(\d)\.\d+: idle for 1 s", worker.output)
+    assert len(left) == 3
+    assert left[-1] == "0"

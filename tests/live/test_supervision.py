@@ -110,7 +110,8 @@ def test_usr1_shows_what_everybody_is_at(stack: Stack, queue: Queue) -> None:
     worker = stack.worker("default", "--processes=1")
     gate = stack.folder / "gate"
     job = queue.enqueue(jobs.sleep_until, str(gate))
-    eventually(lambda: job.get_status() == JobStatus.STARTED)
+    # It is registered as started before its function is.
+    eventually(gate.with_suffix(".awaited").exists)
     worker.signal(signal.SIGUSR1)
     worker.says("stacks of all greenlets and threads")
     worker.says("in sleep_until")

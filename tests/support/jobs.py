@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 from gevent.monkey import get_original
 
@@ -27,7 +28,8 @@ def sleep(seconds: float) -> float:
 
 
 def sleep_until(path: str) -> None:
-    """Last until there is a file at ``path``."""
+    """Last until there is a file at ``path``; one beside it, ``.awaited``, says that it began."""
+    Path(f"{path}.awaited").touch()
     while not os.path.exists(path):
         time.sleep(0.02)
 
