@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 
 import pytest
@@ -53,3 +54,13 @@ def test_rqs_pool_runs_it(stack: Stack, queue: Queue) -> None:
     assert pool.wait() == 0, pool.output
     assert {job.get_status() for job in enqueued} == {JobStatus.FINISHED}
     assert Worker.count(connection=stack.redis) == 0
+
+
+def test_a_job_that_arrives_as_the_worker_stops_waits_or_ends(stack: Stack) -> None:
+    program = stack.python(
+        "-m", "gevent.monkey", "tests/support/closing.py", stack.environment["REDIS_URL"], "100"
+    )
+    assert program.wait(60) == 0, program.output
+    found: dict[str, int] = ast.literal_eval(program.output.splitlines()[-1])
+    assert sum(found.values()) == 100
+    assert found.keys() <= {JobStatus.QUEUED.value, JobStatus.FINISHED.value}
