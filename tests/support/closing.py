@@ -33,9 +33,7 @@ def main(url: str, times: int) -> None:
             working = gevent.spawn(worker.work, logging_level="WARNING")
             while not connection.info("clients")["blocked_clients"]:
                 gevent.sleep(0.001)
-            gevent.spawn_later(
-                random.uniform(0, LATEST), worker.request_stop, signal.SIGTERM, None
-            )
+            gevent.spawn_later(random.uniform(0, LATEST), worker.request_stop, signal.SIGTERM, None)
             job = queue.enqueue(jobs.nothing)
             working.get(timeout=10)
             found[job.get_status().value] += 1
