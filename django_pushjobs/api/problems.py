@@ -27,8 +27,14 @@ from rest_framework.exceptions import (
 )
 from rest_framework.response import Response
 
-from ..exceptions import InvalidPushRequest, InvalidTransition, LimitExceeded
+from ..exceptions import (
+    InvalidCallbackEndpoint,
+    InvalidPushRequest,
+    InvalidTransition,
+    LimitExceeded,
+)
 from ..idempotency import CallInProgress, KeyReused
+from ..models import CallbackEndpoint, CallbackEvent
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ MEDIA_TYPE = "application/problem+json"
 
 #: Problem types of our own. The others are ``about:blank``: their status says it all.
 INVALID_PUSH_REQUEST = "urn:problem-type:pushjobs:invalid-push-request"
+INVALID_CALLBACK_ENDPOINT = "urn:problem-type:pushjobs:invalid-callback-endpoint"
 INVALID_PARAMETER = "urn:problem-type:pushjobs:invalid-parameter"
 IDEMPOTENCY_KEY_REUSED = "urn:problem-type:pushjobs:idempotency-key-reused"
 IDEMPOTENCY_IN_PROGRESS = "urn:problem-type:pushjobs:idempotency-in-progress"
@@ -108,6 +115,14 @@ def problem_for(error: Exception) -> Problem:
                 detail=_count(len(error.errors)),
                 errors=[e.as_dict() for e in error.errors],
             )
+        case InvalidCallbackEndpoint():
+            return Problem(
+                status=400,
+                type=INVALID_CALLBACK_ENDPOINT,
+                title="Invalid callback endpoint",
+                detail=_count(len(error.errors)),
+                errors=[e.as_dict() for e in error.errors],
+            )
         case ValidationError():
             parameters = list(_parameters(error))
             return Problem(
@@ -165,6 +180,10 @@ def problem_for(error: Exception) -> Problem:
                 detail="The service cannot store or read push requests at the moment.",
                 headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)},
             )
+        case CallbackEndpoint.DoesNotExist():
+            return Problem(status=404, detail="There is no such callback endpoint.")
+        case CallbackEvent.DoesNotExist():
+            return Problem(status=404, detail="There is no such callback.")
         case ObjectDoesNotExist():
             return Problem(status=404, detail="There is no such push request.")
         case Http404():

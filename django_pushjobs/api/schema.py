@@ -384,9 +384,14 @@ deliveries = _operation(
 _ORDER = ("create", "list", "batch", "receipts", "retrieve", "deliveries", "cancel", "retry")
 
 
-def _order(endpoint: tuple[str, str, str, Any]) -> int:
-    _path, _regex, method, callback = endpoint
-    return _ORDER.index(callback.actions[method.lower()])
+def _order(endpoint: tuple[str, str, str, Any]) -> tuple[int, int]:
+    from . import callback_schema
+
+    path, _regex, method, callback = endpoint
+    action = callback.actions[method.lower()]
+    if "/push-requests" in path:
+        return 0, _ORDER.index(action)
+    return (2 if "/callbacks" in path else 1), callback_schema.ORDER.index(action)
 
 
 _DEFAULTS = {
@@ -401,7 +406,7 @@ _SETTINGS = _DEFAULTS | {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": _order,
     "SORT_OPERATION_PARAMETERS": False,
-    "TAGS": [{"name": _TAG}],
+    "TAGS": [{"name": _TAG}, {"name": "Callbacks"}],
 }
 
 _lock = Lock()
@@ -409,12 +414,15 @@ _lock = Lock()
 
 @cache
 def _document() -> dict[str, Any]:
+    from .callback_schema import WEBHOOKS
     from .urls import urlpatterns
 
     # Our own settings, whatever the project's are; the patch is global, hence the lock.
     with _lock, override("en"), patched_settings(_SETTINGS):
         generator = SchemaGenerator(patterns=urlpatterns)  # type: ignore[no-untyped-call]
         document: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
+    if not document["openapi"].startswith("3.0"):
+        document["webhooks"] = WEBHOOKS
     return document
 
 

@@ -3,17 +3,26 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from .views import DocsView, NotFoundView, OpenApiView, PushRequestViewSet
+from .views import (
+    CallbackEndpointViewSet,
+    CallbackEventViewSet,
+    DocsView,
+    NotFoundView,
+    OpenApiView,
+    PushRequestViewSet,
+)
 
 app_name = "pushjobs"
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("push-requests", PushRequestViewSet, basename="push-request")
+router.register("callback-endpoints", CallbackEndpointViewSet, basename="callback-endpoint")
+router.register("callbacks", CallbackEventViewSet, basename="callback")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     # Everything else below our own name, so that a mistaken address gets a problem as well.
-    re_path(r"^push-requests(?:/.*)?$", NotFoundView.as_view()),
+    re_path(r"^(?:push-requests|callback-endpoints|callbacks)(?:/.*)?$", NotFoundView.as_view()),
 ]

@@ -29,6 +29,20 @@ OPERATIONS = {
     ("/push-requests/{id}/deliveries", "get"): "200",
     ("/push-requests/{id}/cancel", "post"): "200",
     ("/push-requests/{id}/retry", "post"): "202",
+    ("/callback-endpoints", "post"): "201",
+    ("/callback-endpoints", "get"): "200",
+    ("/callback-endpoints/{id}", "get"): "200",
+    ("/callback-endpoints/{id}", "patch"): "200",
+    ("/callback-endpoints/{id}", "delete"): "204",
+    ("/callback-endpoints/{id}/rotate", "post"): "200",
+    ("/callback-endpoints/{id}/pause", "post"): "200",
+    ("/callback-endpoints/{id}/resume", "post"): "200",
+    ("/callback-endpoints/{id}/test", "post"): "202",
+    ("/callback-endpoints/{id}/events", "get"): "200",
+    ("/callback-endpoints/{id}/replay", "post"): "202",
+    ("/callbacks/{id}", "get"): "200",
+    ("/callbacks/{id}/replay", "post"): "202",
+    ("/callbacks/{id}/attempts", "get"): "200",
 }
 
 

@@ -3,7 +3,15 @@
 They read and answer; whatever changes a row is a service.
 """
 
+from .callbacks import CallbackEndpointViewSet, CallbackEventViewSet
 from .documents import DocsView, NotFoundView, OpenApiView
 from .push_requests import PushRequestViewSet
 
-__all__ = ["DocsView", "NotFoundView", "OpenApiView", "PushRequestViewSet"]
+__all__ = [
+    "CallbackEndpointViewSet",
+    "CallbackEventViewSet",
+    "DocsView",
+    "NotFoundView",
+    "OpenApiView",
+    "PushRequestViewSet",
+]
