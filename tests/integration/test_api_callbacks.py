@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django_pushjobs.callbacks import endpoints, sender
 from pytest_django import Settings
 
+from django_pushjobs.callbacks import endpoints, sender
 from django_pushjobs.models import ApiKey, CallbackEndpoint, CallbackEvent, Scope
 from tests.support.callbacks import INSECURE, verified
 from tests.support.provider import Provider, http, provider

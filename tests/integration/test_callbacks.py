@@ -11,6 +11,7 @@ from typing import Any
 
 import django_rq
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -589,3 +590,17 @@ def _in_thread(endpoint_id: Any) -> None:
         sender.send(endpoint_id)
     finally:
         connection.close()
+
+
+def test_the_command_replays(receiver: Provider, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint, _ = an_endpoint(receiver.url)
+    an_event(endpoint)
+    sender.send(endpoint.pk)
+    call_command("pushjobs_callbacks", "replay", "--since", "2020-01-01T00:00:00Z", "--failed")
+    call_command("pushjobs_callbacks", "replay", "--since", "2020-01-01", "--client", "Shop")
+    assert capsys.readouterr().out == "replayed 0\nreplayed 1\n"
+    assert sender.send(endpoint.pk) == 1
+    with pytest.raises(CommandError, match="no such endpoint"):
+        call_command("pushjobs_callbacks", "replay", "--since", "2020-01-01", "--client", "Nobody")
+    with pytest.raises(CommandError, match="no time"):
+        call_command("pushjobs_callbacks", "replay", "--since", "yesterday")

@@ -30,6 +30,7 @@ from ..callback_serializers import (
     NewEndpointSerializer,
     ReplaySerializer,
 )
+from ..conditional import ConditionalAuthentication
 from ..pagination import PushRequestPagination
 
 _Row = TypeVar("_Row", bound=Model)
@@ -44,6 +45,9 @@ class _CallbackView(ApiView, GenericViewSet[_Row]):
     """What both have in common: the client that calls, and the scope of its key."""
 
     scope = Scope.CALLBACKS
+    # The class of the push requests, although nothing is conditional here: OpenAPI would have the
+    # security schemes of two classes twice.
+    authentication_classes = (ConditionalAuthentication,)
     http_method_names = ["get", "head", "post", "patch", "delete"]  # noqa: RUF012
     pagination_class = PushRequestPagination
     filter_backends = ()
