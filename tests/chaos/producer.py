@@ -1,0 +1,74 @@
+"""The third party: submits push requests at a steady pace, whatever else happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import UUID
+
+from django.db import DatabaseError, connections
+
+from django_pushjobs.services import submit
+
+THREADS = 4
+#: Seconds before what was refused is submitted again.
+PAUSE = 0.2
+
+
+class Producer:
+    """
+    :param reference: of all the push requests, by which their rows are found.
+    :param count: how many are to be accepted.
+    :param rate: how many a second.
+    """
+
+    def __init__(self, reference: str, count: int, rate: float) -> None:
+        self.reference = reference
+        self.count = count
+        self.rate = rate
+        #: What the third party knows to be accepted.
+        self.accepted: set[UUID] = set()
+        #: How long it took to be told so, in seconds.
+        self.answers: list[float] = []
+        #: Submissions that failed. Their rows may be there all the same.
+        self.refused = 0
+
+    def run(self) -> None:
+        """Submit, and return when all are accepted."""
+        started = time.monotonic()
+        threads = [
+            threading.Thread(target=self._submit, args=(number, started))
+            for number in range(THREADS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _submit(self, first: int, started: float) -> None:
+        for number in range(first, self.count, THREADS):
+            time.sleep(max(0.0, started + number / self.rate - time.monotonic()))
+            while not self._is_accepted(number):
+                time.sleep(PAUSE)
+        connections.close_all()
+
+    def _is_accepted(self, number: int) -> bool:
+        asked = time.monotonic()
+        try:
+            row = submit(
+                recipients=[address(number)],
+                title="Chaos",
+                backend="gateway",
+                reference=self.reference,
+            )
+        except DatabaseError:
+            connections.close_all()
+            self.refused += 1
+            return False
+        self.accepted.add(row.pk)
+        self.answers.append(time.monotonic() - asked)
+        return True
+
+
+def address(number: int) -> str:
+    return f"device-{number}"

@@ -1,0 +1,54 @@
+"""The table, and what does not add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from .trial import Trial, percentile
+
+COLUMNS = (
+    *("fault", "strikes", "requests", "final", "lost", "duplicates", "accounted", "unknown"),
+    *("caught", "recovery p50", "p95", "answer p99", "max", "took"),
+)
+
+
+def table(trials: Sequence[Trial]) -> Table:
+    table = Table(title="Chaos", title_style="bold")
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if number else "left")
+    for trial in trials:
+        table.add_row(*_cells(trial), style="red" if list(trial.problems()) else None)
+    return table
+
+
+def _cells(trial: Trial) -> list[str]:
+    verdict = trial.verdict
+    counts = (
+        *(trial.strikes, verdict.requests, verdict.final, len(verdict.lost)),
+        *(verdict.duplicates, verdict.accounted, verdict.unknown, len(trial.recoveries)),
+    )
+    times = (
+        percentile(trial.recoveries, 50),
+        percentile(trial.recoveries, 95),
+        percentile(trial.answers, 99),
+        percentile(trial.answers, 100),
+        trial.seconds,
+    )
+    return [
+        trial.fault.name,
+        *(f"{count:,}" for count in counts),
+        *("-" if seconds is None else f"{seconds:.2f} s" for seconds in times),
+    ]
+
+
+def show(console: Console, trials: Sequence[Trial], tracebacks: Sequence[str]) -> None:
+    console.print(table(trials))
+    for line, number in Counter(tracebacks).most_common():
+        console.print(f"{number} tracebacks in the logs of the worker: {line}", markup=False)
+    for trial in trials:
+        for problem in trial.problems():
+            console.print(f"[bold red]✗[/] {trial.fault.name}: {problem}")

@@ -1,0 +1,118 @@
+"""What systemd or Kubernetes would be: starts a worker again that has ended."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.stack import Program, Stack
+from tests.support.waiting import eventually
+
+#: Seconds between two looks at the workers.
+LOOK = 0.1
+PROCESSES = 2
+
+
+class Supervisor:
+    """Keeps a number of ``rqgeventworker`` programs alive, two processes each."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._workers: list[Program] = []
+        self._environment: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def staff(self, workers: int, **environment: str) -> None:
+        """Make sure that there are so many workers with that environment, all of them ready."""
+        if (workers, environment) != (len(self._workers), self._environment):
+            self.dismiss()
+            with self._lock:
+                self._environment = environment
+                self._workers = [self._start() for _ in range(workers)]
+        eventually(
+            lambda: all(self._is_ready(worker) for worker in self.workers()),
+            timeout=60,
+            what="all workers are ready",
+        )
+
+    def workers(self) -> list[Program]:
+        with self._lock:
+            return list(self._workers)
+
+    def children(self, worker: Program | None = None) -> list[int]:
+        """Return the process ids of the living children, of all workers or of one."""
+        found: list[int] = []
+        for program in self.workers() if worker is None else [worker]:
+            # Without a living arbiter there is nobody to ask.
+            with suppress(OSError):
+                found += filter(is_alive, program.children())
+        return found
+
+    def child(self) -> int | None:
+        """Return one of the living children, or None where there are none."""
+        children = self.children()
+        return random.choice(children) if children else None
+
+    def worker(self) -> Program:
+        return random.choice(self.workers())
+
+    def dismiss(self) -> None:
+        """End all workers, as a stop of the service does."""
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait(60)
+            worker.end()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def tracebacks(self) -> list[str]:
+        """Return the last lines of the tracebacks in all logs."""
+        found = []
+        for log in Path(self._stack.folder).glob("*.log"):
+            _, *parts = log.read_text(errors="replace").split("Traceback (most recent call last):")
+            for part in parts:
+                lines = part.splitlines()[1:]
+                found.append(next((line for line in lines if line[:1] not in " \t"), ""))
+        return found
+
+    def _start(self) -> Program:
+        return self._stack.manage(
+            "rqgeventworker", "--processes", str(PROCESSES), **self._environment
+        )
+
+    def _is_ready(self, worker: Program) -> bool:
+        return len(self.children(worker)) == PROCESSES and "is ready" in worker.output
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK):
+            with self._lock:
+                self._workers = [
+                    worker if worker.popen.poll() is None else self._start()
+                    for worker in self._workers
+                ]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def send(pid: int, signum: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signum)
