@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -83,7 +84,7 @@ def announce(changes: Iterable[Change]) -> None:
 
 
 def end(rows: PushRequestQuerySet, request_id: UUID, status: Status, **fields: Any) -> bool:
-    """End one push request, and tell everybody.
+    """End one push request, and tell everybody once that is committed.
 
     :param rows: that request, and in its WHERE whatever must hold for it to end.
     :returns: False where that did not hold.
@@ -95,6 +96,10 @@ def end(rows: PushRequestQuerySet, request_id: UUID, status: Status, **fields: A
         row = PushRequest.objects.using(using).defer(*BULKY).get(pk=request_id)
         changes = [] if row.is_part else [Change.of(row)]
         record(changes, using=using)
+        transaction.on_commit(partial(_tell, changes), using=using)
+    return True
+
+
+def _tell(changes: Sequence[Change]) -> None:
     publish(changes)
     announce(changes)
-    return True

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -37,6 +38,8 @@ LIMIT = 1_000
 LOOKED_AT = 200
 #: Rows that are deleted in one transaction.
 PRUNED_AT_ONCE = 200
+#: Seconds after an outage of the database in which the living have renewed their leases.
+RENEWED_WITHIN = 10.0
 #: Sweeps for which the lease of the active relay holds.
 LEASE_SWEEPS = 3
 
@@ -55,8 +58,10 @@ class Sweep:
         return any(astuple(self))
 
 
-def sweep() -> Sweep:
+def sweep(*, lenient: bool = False) -> Sweep:
     """Look once for push requests that wait for us, and move them.
+
+    :param lenient: take no claim away because its lease ran out.
 
     With nothing to do this is one query, each part of which an index answers, and two for the
     callbacks.
@@ -73,7 +78,7 @@ def sweep() -> Sweep:
     )
     return Sweep(
         # What is recovered is due, and expired rather than rung for where its time is up.
-        recovered=(recovered := _recover(now) if running else 0),
+        recovered=(recovered := _recover(now, lenient) if running else 0),
         expired=_expire(now) if overdue else 0,
         rung=(ring_due(LIMIT) if due or recovered else 0)
         + (ring_stranded(LOOKED_AT) if queued else 0),
@@ -99,7 +104,7 @@ def _any(*querysets: QuerySet[Any]) -> list[bool]:
         return [bool(found) for found in cursor.fetchone()]
 
 
-def _recover(now: datetime) -> int:
+def _recover(now: datetime, lenient: bool) -> int:
     """Free the claims of workers that are gone: dead for certain, or with leases that ran out.
 
     Whether their pushes went out is not known. Where ``on_unknown`` says retry they are made
@@ -107,15 +112,16 @@ def _recover(now: datetime) -> int:
     """
     running = PushRequest.objects.filter(status=Status.RUNNING).order_by()
     leases = running.values_list("owner").annotate(oldest=Min("lease_expires_at"))
-    lost = [owner for owner, oldest in leases if oldest < now or _is_of_the_dead(owner)]
+    until = datetime.min.replace(tzinfo=now.tzinfo) if lenient else now
+    lost = [owner for owner, oldest in leases if oldest < until or _is_of_the_dead(owner)]
     if not lost:
         return 0
     rows = list(running.filter(owner__in=lost[:LIMIT]).defer(*BULKY)[:LIMIT])
-    return sum(_free(row, now) for row in rows if _is_lost(row, now))
+    return sum(_free(row, now) for row in rows if _is_lost(row, until))
 
 
-def _is_lost(row: PushRequest, now: datetime) -> bool:
-    expired = row.lease_expires_at is not None and row.lease_expires_at < now
+def _is_lost(row: PushRequest, until: datetime) -> bool:
+    expired = row.lease_expires_at is not None and row.lease_expires_at < until
     return expired or _is_of_the_dead(row.owner)
 
 
@@ -128,29 +134,33 @@ def _free(row: PushRequest, now: datetime) -> bool:
     if row.owner == parts.PARTS:
         return parts.gather(row)
     # Whoever renews its lease in between, lives and keeps its claim.
-    unrenewed = PushRequest.objects.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
+    requests = PushRequest.objects.using(router.db_for_write(PushRequest))
+    unrenewed = requests.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
     claim = unrenewed.owned(row.owner)
     lost: dict[str, Any] = {"error_code": WORKER_LOST, "error": "the worker is gone"}
     will_retry = row.attempts < row.attempt_limit and row.cancel_requested_at is None
-    if will_retry:
-        freed = bool(claim.transition(Status.PENDING, next_attempt_at=now, **lost))
-    else:
-        lost["unknown"] = F("total") - F("accepted") - F("failed") - F("dropped")
-        if row.cancel_requested_at is not None:
-            lost["error_code"] = "canceled"
-        freed = end(claim, row.pk, _end_of(row), **lost)
+    # Together, so that no lost attempt is missing in the journal.
+    with transaction.atomic(using=claim.db):
+        if will_retry:
+            freed = bool(claim.transition(Status.PENDING, next_attempt_at=now, **lost))
+        else:
+            lost["unknown"] = F("total") - F("accepted") - F("failed") - F("dropped")
+            if row.cancel_requested_at is not None:
+                lost["error_code"] = "canceled"
+            freed = end(claim, row.pk, _end_of(row), **lost)
+        if freed:
+            Attempt.objects.using(claim.db).create(
+                request=row,
+                number=row.attempts,
+                owner=row.owner,
+                end=AttemptEnd.LOST,
+                error_code=WORKER_LOST,
+                error="the worker is gone",
+                finished_at=now,
+                next_attempt_at=now if will_retry else None,
+            )
     if freed:
         throttle.leave(row.backend, row.pk)
-        Attempt.objects.create(
-            request=row,
-            number=row.attempts,
-            owner=row.owner,
-            end=AttemptEnd.LOST,
-            error_code=WORKER_LOST,
-            error="the worker is gone",
-            finished_at=now,
-            next_attempt_at=now if will_retry else None,
-        )
     return freed
 
 
@@ -189,11 +199,19 @@ def run(stop: threading.Event) -> None:
     Of all relays of a site one sweeps; where it is gone, another one takes over.
     """
     lease = Lease("relay", conf().RELAY_INTERVAL * LEASE_SWEEPS)
+    seen_at, lenient_until = time.monotonic(), 0.0
     with sentry.background("relay"):
         while not stop.wait(conf().RELAY_INTERVAL):
             try:
-                if lease.hold() and (done := sweep()):
-                    logger.info("Relay: %s", done)
+                if lease.hold():
+                    now = time.monotonic()
+                    if now - seen_at > conf().LEASE / 2:
+                        # The database was away, or we were: nobody could renew a lease, or we
+                        # could not have seen it.
+                        lenient_until = now + RENEWED_WITHIN
+                    if done := sweep(lenient=now < lenient_until):
+                        logger.info("Relay: %s", done)
+                seen_at = time.monotonic()
             except (DatabaseError, RedisError) as error:
                 logger.error("Relay: %s", error)
                 connections.close_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -76,6 +77,8 @@ def _run(given: argparse.Namespace, console: Console, folder: Path) -> int:
     with World(folder, SHORT if given.short else LONG) as world:
         os.environ.update(world.stack.environment)
         django.setup()
+        # Of our own submissions; that a doorbell is gone is no news here.
+        logging.getLogger("django_pushjobs").setLevel(logging.CRITICAL)
         # These need the settings, and those the servers from above.
         from .report import show
         from .trial import run

@@ -134,16 +134,15 @@ class DatabaseTerminate(Fault):
 
 
 class DatabaseRestart(Fault):
-    # Shorter than a lease. What outlives its lease is taken over, and pushed again.
     name = "db-restart"
-    summary = "PostgreSQL crashes; a second later it starts and recovers"
+    summary = "PostgreSQL crashes, and is away for longer than a lease"
     pause = 2.0
-    lease = 10.0
+    lease = 1.0
 
     def strike(self, world: World) -> None:
         with world.database_lock:
             world.postgres.crash()
-            time.sleep(1.0)
+            time.sleep(1.5)
             world.postgres.start()
 
 

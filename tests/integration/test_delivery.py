@@ -280,6 +280,17 @@ class TestRelay:
             row.refresh_from_db()
         assert (row.status, row.error_code, row.unknown) == (Status.FAILED, "worker_lost", 1)
 
+    def test_leaves_leases_alone_after_an_outage_in_which_nobody_could_renew_them(
+        self, provider: type[Scripted]
+    ) -> None:
+        row = submit("a")
+        PushRequest.objects.filter(pk=row.pk).transition(
+            Status.RUNNING, owner="away", attempts=1,
+            lease_expires_at=timezone.now() - timedelta(seconds=1),
+        )  # fmt: skip
+        assert relay.sweep(lenient=True).recovered == 0
+        assert relay.sweep().recovered == 1
+
     def test_frees_at_once_what_a_dead_process_had_claimed(self, provider: type[Scripted]) -> None:
         mine, dead, elsewhere = submit("a"), submit("b"), submit("c")
         with subprocess.Popen(["true"]) as gone:
