@@ -108,6 +108,7 @@ def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
         send_at=submission.send_at,
         collapse_key=submission.collapse_key,
         reference=submission.reference,
+        callback_url=submission.callback_url,
         request_id=submission.request_id,
         traceparent=submission.traceparent,
         on_unknown=submission.on_unknown or policy(submission.alias).on_unknown,

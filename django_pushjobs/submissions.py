@@ -12,9 +12,10 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from . import destinations
 from .backends import Message, backends
 from .conf import conf
-from .exceptions import FieldError, InvalidPushRequest
+from .exceptions import DestinationRefused, FieldError, InvalidPushRequest
 from .recipients import Recipient, problem_with
 from .states import OnUnknown, Priority
 
@@ -52,6 +53,7 @@ class Submission:
     :param on_unknown: ``retry`` or ``stop``: what to do with an address where nobody knows whether
         the provider took the message; None leaves it to the backend.
     :param reference: the caller's own name for the request.
+    :param callback_url: called instead of the URL of the client's endpoint at the same origin.
     :param request_id: ``X-Request-ID`` of the call that brought it.
     :param traceparent: W3C trace context of the call that brought it.
     """
@@ -69,6 +71,7 @@ class Submission:
     collapse_key: str = ""
     on_unknown: str | None = None
     reference: str = ""
+    callback_url: str = ""
     request_id: str = ""
     traceparent: str = ""
 
@@ -118,6 +121,7 @@ class Submission:
         yield from _line_errors("reference", self.reference, MAX_REFERENCE)
         yield from _line_errors("request_id", self.request_id, MAX_REQUEST_ID)
         yield from _line_errors("traceparent", self.traceparent, MAX_TRACEPARENT)
+        yield from _url_errors("callback_url", self.callback_url)
         if self.priority not in Priority.values:
             known = ", ".join(Priority.values)
             yield FieldError("/priority", f"must be one of {known}", "invalid_choice")
@@ -171,6 +175,15 @@ class Submission:
 
 
 _NO_ID = UUID(int=0)
+
+
+def _url_errors(name: str, url: Any) -> Iterator[FieldError]:
+    if url == "":
+        return
+    try:
+        destinations.parse(url)
+    except DestinationRefused as refused:
+        yield FieldError(f"/{name}", refused.detail, refused.code)
 
 
 def _text_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:

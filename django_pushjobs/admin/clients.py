@@ -38,7 +38,7 @@ class ApiClientAdmin(_ModelAdmin):
     list_filter = ("is_active",)
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "is_active", "created")}),
+        (None, {"fields": ("name", "is_active", "may_set_callback_url", "created")}),
         (
             gettext_lazy("Limits"),
             {

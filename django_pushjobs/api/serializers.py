@@ -12,7 +12,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import SkipField, empty
 
+from ..callbacks.endpoints import CallbackUrls
 from ..conf import conf
+from ..destinations import MAX_URL
 from ..exceptions import FieldError, InvalidPushRequest
 from ..models import Delivery, PushRequest
 from ..states import FINAL, DeliveryStatus, OnUnknown, Priority, Status
@@ -103,11 +105,18 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
         help_text="What to do where the message was sent and nobody saw the answer of the "
         "provider: `retry`, and it may show twice, or `stop`, and it may never show.",
     )
+    callback_url = StringField(
+        required=False,
+        schema={"maxLength": MAX_URL},
+        help_text="Told of its end instead of your endpoint at the same host, where you may.",
+    )
     reference = StringField(
         required=False, schema={"maxLength": MAX_REFERENCE}, help_text="Your own name for it."
     )
 
-    def read(self, item: Any, trace: Trace) -> Submission:
+    def read(
+        self, item: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+    ) -> Submission:
         """Return the submission that ``item``, a value from a JSON parser, stands for.
 
         :raises InvalidPushRequest: every field at fault is named, by its type or by the rules of
@@ -132,6 +141,8 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
             submission.check()
         except InvalidPushRequest as invalid:
             errors += [e for e in invalid.errors if not e.pointer.startswith(faulty)]
+        if not errors and callback_urls is not None:
+            errors += callback_urls.errors_in(submission.callback_url)
         if errors:
             raise InvalidPushRequest(errors)
         return submission
@@ -151,10 +162,12 @@ class NewPushRequestSerializer(SubmissionSerializer):
 
     validate_only = _validate_only()
 
-    def read(self, item: Any, trace: Trace) -> Submission:
+    def read(
+        self, item: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+    ) -> Submission:
         if isinstance(item, dict):
             item = {name: value for name, value in item.items() if name != "validate_only"}
-        return SubmissionSerializer().read(item, trace)
+        return SubmissionSerializer().read(item, trace, callback_urls)
 
 
 @extend_schema_serializer(component_name="NewBatch")
@@ -164,7 +177,9 @@ class BatchSerializer(serializers.Serializer[Any]):
     items = SubmissionSerializer(many=True)
     validate_only = _validate_only()
 
-    def read(self, body: Any, trace: Trace) -> list[Submission | InvalidPushRequest]:
+    def read(
+        self, body: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+    ) -> list[Submission | InvalidPushRequest]:
         """Return what each item of ``body`` stands for, or what is wrong with it, in order.
 
         :raises InvalidPushRequest: ``body`` is no batch, or no item of it can be accepted.
@@ -172,7 +187,9 @@ class BatchSerializer(serializers.Serializer[Any]):
         if errors := _unknown_members(body, self.fields):
             raise InvalidPushRequest(errors)
         reader = SubmissionSerializer()
-        read = [_read_item(reader, i, item, trace) for i, item in enumerate(_items(body))]
+        read = [
+            _read_item(reader, i, item, trace, callback_urls) for i, item in enumerate(_items(body))
+        ]
         invalid = [item for item in read if isinstance(item, InvalidPushRequest)]
         if len(invalid) == len(read):
             raise InvalidPushRequest([error for item in invalid for error in item.errors])
@@ -210,10 +227,14 @@ def _items(body: dict[str, Any]) -> list[Any]:
 
 
 def _read_item(
-    reader: SubmissionSerializer, index: int, item: Any, trace: Trace
+    reader: SubmissionSerializer,
+    index: int,
+    item: Any,
+    trace: Trace,
+    callback_urls: CallbackUrls | None,
 ) -> Submission | InvalidPushRequest:
     try:
-        return reader.read(item, trace)
+        return reader.read(item, trace, callback_urls)
     except InvalidPushRequest as invalid:
         return InvalidPushRequest(
             [FieldError(f"/items/{index}{e.pointer}", e.detail, e.code) for e in invalid.errors]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 from django.db import transaction
@@ -140,6 +141,27 @@ def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
     with transaction.atomic(using=using):
         outbox.store([event], using=using)
     return event
+
+
+class CallbackUrls:
+    """Which URLs the push requests of one client may name; reads its endpoints once, if at all."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @cached_property
+    def _endpoints(self) -> list[CallbackEndpoint]:
+        return list(self._client.callback_endpoints.only("url"))
+
+    def errors_in(self, url: str) -> Iterator[FieldError]:
+        """Yield what is wrong with a ``callback_url``; an empty one is always right."""
+        if not url:
+            return
+        if not self._client.may_set_callback_url:
+            yield FieldError("/callback_url", "this client may not set it", "not_allowed")
+        elif not any(endpoint.has_origin_of(url) for endpoint in self._endpoints):
+            detail = "none of the client's endpoints is at this host"
+            yield FieldError("/callback_url", detail, "unknown_origin")
 
 
 def _wrong_url(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:

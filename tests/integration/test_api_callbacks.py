@@ -202,3 +202,25 @@ def test_a_key_needs_the_scope(acme: ThirdParty) -> None:
     )
     assert problem(call(acme, "get", ENDPOINTS))["scope"] == "callbacks"
     assert call(acme, "post", ENDPOINTS, {"url": "http://127.0.0.1/"}).status_code == 403
+
+
+def test_a_push_request_may_name_a_url_where_the_client_may(
+    acme: ThirdParty, receiver: Provider
+) -> None:
+    own = receiver.url.replace("/messages", "/orders/17")
+    body = {"recipients": ["token"], "callback_url": own}
+    assert faults(acme.post(body=body)) == {("/callback_url", "not_allowed")}
+    acme.client.may_set_callback_url = True
+    acme.client.save()
+    assert faults(acme.post(body=body)) == {("/callback_url", "unknown_origin")}
+    made = register(acme, receiver.url)
+    assert faults(acme.post(body=body | {"callback_url": "https://10.0.0.1/"})) == {
+        ("/callback_url", "forbidden_address")
+    }
+    tickets = acme.post("batch", {"items": [body, body | {"callback_url": "x"}]}).json()["items"]
+    assert [ticket["status"] for ticket in tickets] == [202, 400]
+    acme.post(f"{tickets[0]['push_request']['id']}/cancel")
+    assert sender.send(CallbackEndpoint.objects.get().pk) == 1
+    [request] = receiver.requests
+    assert request.line == "POST /orders/17 HTTP/1.1"
+    assert verified(request, made["secret"])["type"] == "push.request.canceled"

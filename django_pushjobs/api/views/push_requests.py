@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import services
+from ...callbacks.endpoints import CallbackUrls
 from ...conf import conf
 from ...exceptions import InvalidPushRequest
 from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
@@ -71,7 +72,9 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         call = call_of(request, self.client)
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
-        submission = NewPushRequestSerializer().read(request.data, self.trace)
+        submission = NewPushRequestSerializer().read(
+            request.data, self.trace, CallbackUrls(self.client)
+        )
         if validate_only:
             return Response(status=204)
         if call is None:
@@ -86,7 +89,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         call = call_of(request, self.client)
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
-        items = BatchSerializer().read(request.data, self.trace)
+        items = BatchSerializer().read(request.data, self.trace, CallbackUrls(self.client))
         if validate_only:
             valid = {"status": 204}
             tickets = [valid if isinstance(i, Submission) else _refused(i) for i in items]
