@@ -24,6 +24,14 @@ from .states import SETTLED, Status
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
 
+#: What an attempt needs to know of a request.
+NEEDED = (
+    *("client", "parent", "recipients", "title", "body", "data", "options", "backend"),
+    *("priority", "collapse_key", "expires_at", "on_unknown", "request_id", "traceparent"),
+    *("status", "error_code", "attempts", "attempt_limit", "owner", "updated_at"),
+    *("total", "accepted", "failed", "dropped", "unknown"),
+)
+
 #: Seconds after which a request is tried again for which there was no room.
 NO_ROOM = (0.5, 2.0)
 
@@ -115,7 +123,7 @@ def take(
             attempts=F("attempts") + 1,
             started_at=Coalesce(F("started_at"), now),
         )
-        rows = {row.pk: row for row in asked.filter(owner=owner)} if moved else {}
+        rows = {row.pk: row for row in asked.filter(owner=owner).only(*NEEDED)} if moved else {}
         if excess := bulkhead.excess(rows.values(), held):
             asked.filter(pk__in=[row.pk for row in excess], owner=owner).transition(
                 Status.PENDING, next_attempt_at=soon(), attempts=F("attempts") - 1

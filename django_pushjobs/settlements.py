@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -119,32 +119,59 @@ class Settlement:
         )
 
 
+class ClaimsLost(Exception):
+    """Some of the claims are not what they were; which, a slower look will tell."""
+
+
 def write(settlements: Sequence[Settlement], *, using: str) -> list[Settlement | None]:
-    """Write results, each under the claim it was made with. Call it inside a transaction.
+    """Write results, each under the claim it was made with, in one transaction.
+
+    As a rule all claims still hold and nobody has asked for a cancel, so the rows are moved
+    without a look at them. Where fewer move than should, that is undone, and they are looked at.
 
     :returns: each settlement as it stands now, or None where its claim was lost: of that nothing
         was written.
     """
+    try:
+        with transaction.atomic(using=using):
+            _write(settlements, using)
+        return list(settlements)
+    except ClaimsLost:
+        with transaction.atomic(using=using):
+            claims = _lock(settlements, using)
+            answers = [_fenced(s, *claims.get(s.request_id, ("", 0, None))) for s in settlements]
+            _write([s for s in answers if s is not None], using)
+        return answers
+
+
+def _write(settlements: Sequence[Settlement], using: str) -> None:
     requests = PushRequest.objects.using(using)
-    rows = requests.filter(
+    for group in _alike(settlements):
+        claimed = requests.filter(
+            pk__in=[s.request_id for s in group], owner__in={s.owner for s in group}
+        )
+        if group[0].status is Status.PENDING:
+            # One that is to be canceled must not wait for another attempt.
+            claimed = claimed.filter(cancel_requested_at=None)
+        if claimed.transition(group[0].status, **group[0].columns()) < len(group):
+            raise ClaimsLost
+    _write_deliveries(settlements, using)
+    _write_journal(settlements, using)
+    breaker.note(settlements, using=using)
+    record([s.change for s in settlements if not s.is_part], using=using)
+
+
+def _lock(
+    settlements: Sequence[Settlement], using: str
+) -> dict[UUID, tuple[str, int, datetime | None]]:
+    """Lock the rows under one of the claims; return owner, attempt, and the wish to cancel."""
+    rows = PushRequest.objects.using(using).filter(
         pk__in=[s.request_id for s in settlements],
         owner__in={s.owner for s in settlements},
         status=Status.RUNNING,
-    ).select_for_update()
-    claims = {
-        pk: row for pk, *row in rows.values_list("pk", "owner", "attempts", "cancel_requested_at")
-    }
-    answers = [_fenced(s, *claims.get(s.request_id, ("", 0, None))) for s in settlements]
-    written = [s for s in answers if s is not None]
-    _write_deliveries(written, using)
-    _write_journal(written, using)
-    for group in _alike(written):
-        requests.filter(
-            pk__in=[s.request_id for s in group], owner__in={s.owner for s in group}
-        ).transition(group[0].status, **group[0].columns())
-    breaker.note(written, using=using)
-    record([s.change for s in written if not s.is_part], using=using)
-    return answers
+    )
+    columns = rows.select_for_update().values_list("pk", "owner", "attempts", "cancel_requested_at")
+    return {pk: (owner, attempts, at) for pk, owner, attempts, at in columns}
 
 
 def _fenced(

@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections, router, transaction
+from django.db import InterfaceError, OperationalError, connections, router
 
 from . import breaker, sentry
 from .changes import Change, publish
@@ -41,6 +41,10 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 #: Seconds without work after which the writer gives its connection back.
 IDLE = 30.0
 
+
+#: Requests under way from which on the writer takes its time, and the seconds it takes for each
+#: one above.
+UNHURRIED, PACE = 100, 0.00005
 
 #: Addresses whose results are committed in one transaction at most, beside the first settlement.
 WEIGHT = 5_000
@@ -116,27 +120,37 @@ class Ledger:
 
     def _write_forever(self) -> None:
         renew_at = time.monotonic() + conf().LEASE / 3
+        flushed_at = 0.0
         while True:
             if self._held:
                 self._wake.wait(max(0.0, renew_at - time.monotonic()))
             elif not self._wake.wait(IDLE):
                 connections.close_all()
                 self._wake.wait()
+            if (rest := flushed_at + self._pace() - time.monotonic()) > 0:
+                time.sleep(rest)
+            flushed_at = time.monotonic()
             self._wake.clear()
             self._flush()
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + conf().LEASE / 3
                 self._patiently(self._renew, list(self._held))
 
+    def _pace(self) -> float:
+        """Return the seconds from one flush to the next: the more is under way, the less it costs
+        that one waits a little, and the larger the groups are."""
+        return max(0, len(self._held) - UNHURRIED) * PACE
+
     def _flush(self) -> None:
-        while self._settlements or self._claims:
-            # Results first: they free slots, claims fill them.
-            for waiting, commit in (
-                (self._settlements, self._write_settlements),
-                (self._claims, self._write_claims),
-            ):
-                if batch := _next_batch(waiting):
-                    self._commit(commit, batch)
+        # Results first: they free slots, claims fill them.
+        for waiting, commit in (
+            (self._settlements, self._write_settlements),
+            (self._claims, self._write_claims),
+        ):
+            if batch := _next_batch(waiting):
+                self._commit(commit, batch)
+            if waiting:
+                self._wake.set()
 
     def _commit(
         self, write: Callable[[list[Any]], list[Any]], batch: list[tuple[Any, Future[Any]]]
@@ -192,8 +206,7 @@ class Ledger:
 
     def _write_settlements(self, settlements: list[Settlement]) -> list[Settlement | None]:
         try:
-            with transaction.atomic(using=self._using):
-                written = write(settlements, using=self._using)
+            written = write(settlements, using=self._using)
         except BaseException:
             # What it believes of the pauses may have been rolled back.
             breaker.forget()
