@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from collections.abc import Mapping
-from http import HTTPStatus
-from http.client import responses
 from typing import ClassVar
 
-from gevent import Timeout
-from geventhttpclient.response import (
-    HTTPConnectionClosed,
-    HTTPParseError,
-    HTTPSocketPoolResponse,
-)
-
 from .. import __version__
-from ..retries import parse_retry_after
+from .answers import Answers
 from .base import BasePushBackend, Message, Target
 from .connections import Connections
-from .outcomes import Outcome, OutcomeClass, accepted
+from .exchanges import exchange
+from .outcomes import Outcome
 
 #: RFC 9110, section 5.6.2, and what a value may hold without ending its line.
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -41,11 +32,6 @@ _OWN_HEADERS = frozenset(
         "transfer-encoding",
     }
 )
-#: Client errors that say "not now" rather than "never". 408 also greets a kept-alive connection
-#: that idled too long; 409 answers an Idempotency-Key whose first request still runs.
-_NOT_NOW = frozenset(
-    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY},
-)
 _MAX_PROVIDER_ID = 255
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -57,7 +43,7 @@ class HTTPBackend(BasePushBackend):
     The body is ``{"id", "request_id", "to", "title", "body", "data", "options", "priority",
     "collapse_key", "expires_at"}``; ``id`` is the same at every attempt, and so is the header
     ``Idempotency-Key``. The gateway answers with any 2xx, and may name the message by a JSON
-    object with an ``id``. :func:`outcome_of` says what the other answers mean. Redirects are not
+    object with an ``id``. What its answers mean stands in :mod:`.provider_rows`. Redirects are not
     followed, proxies of the environment are not used, certificates are always verified.
 
     :param url: http or https; a secret belongs into ``headers``.
@@ -68,6 +54,7 @@ class HTTPBackend(BasePushBackend):
     :param max_payload: bytes that title, body and data may have as JSON.
     :param max_response: bytes of an answer that are read to look for the ``id``.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param answers: what answers mean where this gateway differs, see :mod:`.answers`.
     """
 
     # The gateway is told the key; whether the device replaces the message is up to the gateway.
@@ -85,6 +72,7 @@ class HTTPBackend(BasePushBackend):
         max_payload: int | None = None,
         max_response: int = 65_536,
         ca_file: str | None = None,
+        answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias)
         limits = {
@@ -104,35 +92,17 @@ class HTTPBackend(BasePushBackend):
             url, size=connections, connect_timeout=connect_timeout, ca_file=ca_file
         )
         self._head = _head(self._gateway, headers or {})
+        self._answers = Answers("http", answers)
 
     def push(self, message: Message, target: Target) -> Outcome:
-        request = self._request(message, target)
-        response: HTTPSocketPoolResponse | None = None
-        failure, body = _LOST, b""
-        deadline = Timeout.start_new(self.timeout)
-        try:
-            response = self._gateway.post(request)
-            body = response.read(self.max_response)
-        except Timeout as timeout:
-            if timeout is not deadline:
-                raise  # the job's own, or the caller's
-            failure = _TIMED_OUT
-        except (OSError, HTTPParseError) as error:
-            failure = _unanswered(error)
-        finally:
-            deadline.close()
-            if response is not None:
-                # A connection whose answer was not read to its end is closed by this.
-                response.release()
-        if response is None:
-            return failure
-        # Once the headers are here, the gateway has decided. A body that is late, cut off or
-        # too long only costs us the name that the gateway gave to the message.
-        retry_after = response.get("retry-after")
-        return outcome_of(
-            response.status_code,
-            provider_id=_provider_id(body),
-            retry_after=parse_retry_after(retry_after) if isinstance(retry_after, str) else None,
+        reply = exchange(
+            self._gateway,
+            self._request(message, target),
+            timeout=self.timeout,
+            max_response=self.max_response,
+        )
+        return self._answers.outcome(
+            reply.answer, provider_id=_provider_id(reply.body), retry_after=reply.retry_after
         )
 
     def close(self) -> None:
@@ -165,82 +135,6 @@ class HTTPBackend(BasePushBackend):
         return head.encode("latin-1") + body
 
 
-_TIMED_OUT = Outcome(
-    kind=OutcomeClass.RETRY,
-    code="timeout",
-    detail="the gateway did not answer in time",
-    unknown=True,
-)
-_LOST = Outcome(
-    kind=OutcomeClass.RECONNECT,
-    code="connection_lost",
-    detail="the connection was lost before the gateway answered",
-    unknown=True,
-)
-_REFUSED = Outcome(
-    kind=OutcomeClass.RECONNECT, code="unreachable", detail="the gateway cannot be reached"
-)
-_CONNECT_TIMED_OUT = Outcome(
-    kind=OutcomeClass.RETRY, code="timeout", detail="the gateway cannot be reached in time"
-)
-_BAD_ANSWER = Outcome(
-    kind=OutcomeClass.RECONNECT,
-    code="bad_answer",
-    detail="what the gateway answered is not HTTP, or was cut off",
-    unknown=True,
-)
-_BAD_CERTIFICATE = Outcome(
-    kind=OutcomeClass.CONFIG,
-    code="bad_certificate",
-    detail="the certificate of the gateway is not trusted",
-)
-
-
-def outcome_of(status: int, *, provider_id: str = "", retry_after: float | None = None) -> Outcome:
-    """Return what a gateway's answer means.
-
-    :param provider_id: the gateway's name for the message, where it gave one.
-    :param retry_after: seconds of its Retry-After header, if any.
-
-    ==================  ========  ==========================================================
-    status              kind      because
-    ==================  ========  ==========================================================
-    2xx                 OK        the gateway took the message over
-    401, 403            CONFIG    our credentials are wrong, whatever the message
-    408, 409, 425       RETRY     "not now": see RFC 9110 15.5.9, RFC 8470, Idempotency-Key
-    410                 DROP      the address is gone
-    429                 THROTTLE  we are too fast; Retry-After is kept
-    5xx                 RETRY     the trouble is theirs; Retry-After is kept
-    any other           FAIL      the message will never be taken; a redirect is not followed
-    ==================  ========  ==========================================================
-    """
-    if 200 <= status < 300:
-        return accepted(provider_id)
-    kind = _kind(status)
-    return Outcome(
-        kind=kind,
-        code=f"http_{status}",
-        detail=f"the gateway answered {status} {_phrase(status)}".rstrip(),
-        retry_after=retry_after if kind in {OutcomeClass.RETRY, OutcomeClass.THROTTLE} else None,
-    )
-
-
-def _kind(status: int) -> OutcomeClass:
-    match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return OutcomeClass.CONFIG
-        case HTTPStatus.GONE:
-            return OutcomeClass.DROP
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return OutcomeClass.THROTTLE
-    return OutcomeClass.RETRY if status >= 500 or status in _NOT_NOW else OutcomeClass.FAIL
-
-
-def _phrase(status: int) -> str:
-    # Never the gateway's own words: they may repeat the payload or the address.
-    return responses.get(status, "")
-
-
 def _head(gateway: Connections, headers: Mapping[str, str]) -> str:
     """Return the request line and the headers that every push has in common.
 
@@ -260,20 +154,6 @@ def _head(gateway: Connections, headers: Mapping[str, str]) -> str:
         *lines.values(),
     ]
     return "\r\n".join(head) + "\r\n"
-
-
-def _unanswered(error: Exception) -> Outcome:
-    """Return what it means that a request ended in ``error`` instead of an answer."""
-    match error:
-        case HTTPConnectionClosed() | ConnectionResetError() | BrokenPipeError():
-            return _LOST
-        case HTTPParseError():
-            return _BAD_ANSWER
-        case ssl.SSLCertVerificationError():
-            return _BAD_CERTIFICATE
-        case TimeoutError():
-            return _CONNECT_TIMED_OUT
-    return _REFUSED
 
 
 def _provider_id(body: bytes) -> str:
