@@ -11,7 +11,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ..models import ApiKey, Delivery, PushRequest
+from ..models import (
+    ApiKey,
+    CallbackEndpoint,
+    CallbackEvent,
+    CallbackStatus,
+    Delivery,
+    EndpointState,
+    PushRequest,
+)
 from ..states import DeliveryStatus, Status
 
 
@@ -44,6 +52,18 @@ DELIVERY_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
     DeliveryStatus.UNKNOWN: ("?", Tone.MIXED),
 }
 
+ENDPOINT_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+    EndpointState.ACTIVE: ("✓", Tone.GOOD),
+    EndpointState.PAUSED: ("‖", Tone.QUIET),
+    EndpointState.DISABLED: ("⊘", Tone.BAD),
+}
+
+CALLBACK_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+    CallbackStatus.PENDING: ("◎", Tone.BUSY),
+    CallbackStatus.DELIVERED: ("✓", Tone.GOOD),
+    CallbackStatus.FAILED: ("✗", Tone.BAD),
+}
+
 _STRANGE: Final = ("?", Tone.QUIET)
 
 
@@ -64,6 +84,24 @@ def request_badge(request: PushRequest) -> SafeString:
 def delivery_badge(delivery: Delivery) -> SafeString:
     symbol, tone = DELIVERY_LOOKS.get(delivery.status, _STRANGE)
     return badge(symbol, delivery.get_status_display(), tone)
+
+
+def endpoint_badge(endpoint: CallbackEndpoint) -> SafeString:
+    """The badge of an endpoint; one that is called and fails looks mixed."""
+    symbol, tone = ENDPOINT_LOOKS.get(endpoint.state, _STRANGE)
+    if endpoint.state == EndpointState.ACTIVE and endpoint.failing_since is not None:
+        return badge("!", _("failing"), Tone.MIXED)
+    shown = badge(symbol, endpoint.get_state_display(), tone)
+    if not endpoint.reason:
+        return shown
+    return format_html(
+        '{} <code class="pushjobs-why">{}</code>', shown, endpoint.get_reason_display()
+    )
+
+
+def callback_badge(event: CallbackEvent) -> SafeString:
+    symbol, tone = CALLBACK_LOOKS.get(event.status, _STRANGE)
+    return badge(symbol, event.get_status_display(), tone)
 
 
 def key_badge(key: ApiKey) -> SafeString:
