@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import router, transaction
 
-from . import admission
+from . import admission, events
 from .callbacks import outbox
 from .models import BULKY, PushRequest
 from .querysets import PushRequestQuerySet
@@ -66,6 +66,7 @@ def record(changes: Sequence[Change], *, using: str) -> None:
 
 def publish(changes: Sequence[Change]) -> None:
     """Tell other processes, after the commit. Nothing depends on it: it neither fails nor waits."""
+    events.publisher().publish(changes)
     admission.finished(changes)
 
 

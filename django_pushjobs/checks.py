@@ -37,6 +37,8 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "DAILY_QUOTA": (0, 1_000_000_000),
     "MAX_UNFINISHED": (0, 10_000_000),
     "TRUSTED_PROXIES": (0, 16),
+    "MAX_WAIT": (0, 3_600),
+    "MAX_LISTENERS": (0, 1_000_000),
     # The draft's readers count on a day.
     "IDEMPOTENCY_TTL": (86_400, 31_536_000),
     "RETRY_BASE": (0, 86_400),

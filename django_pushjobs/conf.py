@@ -95,6 +95,10 @@ class Conf:
     MAX_UNFINISHED: int = 0
     #: proxies in front of the API, each of which appends to X-Forwarded-For
     TRUSTED_PROXIES: int = 0
+    #: the longest time a call may wait for the end of its request (Prefer: wait); 0: never
+    MAX_WAIT: int = 30
+    #: calls and event streams that may wait in one process of a web server with greenlets
+    MAX_LISTENERS: int = 5_000
     #: how long the answer to a call with an Idempotency-Key is kept
     IDEMPOTENCY_TTL: int = 86_400
     #: let payloads and addresses reach Sentry

@@ -121,6 +121,10 @@ class Call:
             raise
         return made[0]
 
+    def amend(self, answer: Answer) -> None:
+        """Keep ``answer`` in place of the first one: the call has waited for more."""
+        self._records().update(status=answer.status, headers=dict(answer.headers), body=answer.body)
+
     def _records(self) -> QuerySet[IdempotencyRecord]:
         # Where it is written: a replica may not have it yet.
         using = router.db_for_write(IdempotencyRecord)

@@ -68,7 +68,7 @@ class Services:
         process = self._start("gateway", _module("gateway", *options))
         return process.wait_for_line(r"(http://\S+)", timeout=STARTUP)
 
-    def start_web(self, *, port: int | None, workers: int = 2, threads: int = 4) -> str:
+    def start_web(self, *, port: int | None, workers: int = 2) -> str:
         """Start the web server and return its URL once it answers.
 
         :param port: None takes port 8000 or, where that is in use, any free one.
@@ -78,8 +78,9 @@ class Services:
             url = f"http://{HOST}:{listener.getsockname()[1]}"
             command = [sys.executable, "-m", "gunicorn", "example_project.wsgi"]
             command += ["--bind", f"fd://{listener.fileno()}", "--keep-alive", "30"]
-            command += ["--worker-class", "gthread"]
-            command += ["--workers", str(workers), "--threads", str(threads)]
+            # Calls that wait for their result, and event streams, are a greenlet each.
+            command += ["--worker-class", "gevent", "--worker-connections", "5000"]
+            command += ["--workers", str(workers)]
             process = self._start("web", command, pass_fds=[listener.fileno()])
         try:
             process.wait_until(lambda: _answers(url), timeout=STARTUP)

@@ -89,3 +89,9 @@ BATCH_ANSWER: dict[str, Any] = {
         },
     ]
 }
+EVENT = (
+    "id: 1893499200310-0\n"
+    "event: status\n"
+    f'data: {{"id":"{_ID}","status":"succeeded","done":true,"counts":{{"total":2,"accepted":2,'
+    '"failed":0,"dropped":0,"unknown":0},"error_code":"","at":"2030-01-31T12:00:00.310000Z"}\n\n'
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from django.http import HttpResponse
@@ -39,15 +40,22 @@ def accept_once(
     submissions: Sequence[Submission],
     respond: Callable[[Sequence[PushRequest]], Response],
     admission: Admission | None,
-) -> HttpResponse:
+) -> Answer:
     """Accept ``submissions`` where ``call`` is new, and return the answer that is kept."""
+    return call.accept(submissions, lambda rows: _parts(respond(rows)), admission)
 
-    def answer(rows: Sequence[PushRequest]) -> tuple[int, dict[str, str], str]:
-        response = respond(rows)
-        headers = {n: v for n, v in response.headers.items() if n != "Content-Type"}
-        return response.status_code, headers, ResourceRenderer().render(response.data).decode()
 
-    return response_to(call.accept(submissions, answer, admission))
+def amend(call: Call, answer: Answer, response: Response) -> Answer:
+    """Keep ``response`` in place of ``answer``, and return it."""
+    status, headers, body = _parts(response)
+    better = replace(answer, status=status, headers=headers, body=body)
+    call.amend(better)
+    return better
+
+
+def _parts(response: Response) -> tuple[int, dict[str, str], str]:
+    headers = {n: v for n, v in response.headers.items() if n != "Content-Type"}
+    return response.status_code, headers, ResourceRenderer().render(response.data).decode()
 
 
 def response_to(answer: Answer) -> HttpResponse:

@@ -19,6 +19,7 @@ from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.utils.log import log_response
+from redis.exceptions import RedisError
 from rest_framework.exceptions import (
     APIException,
     NotAuthenticated,
@@ -34,6 +35,7 @@ from ..exceptions import (
     LimitExceeded,
 )
 from ..idempotency import CallInProgress, KeyReused
+from ..listeners import TooManyListeners
 from ..models import CallbackEndpoint, CallbackEvent
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ INVALID_STATE = "urn:problem-type:pushjobs:invalid-state"
 INSUFFICIENT_SCOPE = "urn:problem-type:pushjobs:insufficient-scope"
 #: That of the IETF draft "RateLimit header fields for HTTP" (-11), registered with IANA.
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+REDUCED_CAPACITY = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 
 #: Errors that one problem lists; a body of a few megabytes can hold a million of them.
 MAX_ERRORS = 100
@@ -173,6 +176,21 @@ def problem_for(error: Exception) -> Problem:
                 title="Still in progress",
                 detail="A call with this Idempotency-Key is in progress: repeat it in a moment.",
                 headers={"Retry-After": "1"},
+            )
+        case TooManyListeners():
+            return Problem(
+                status=503,
+                type=REDUCED_CAPACITY,
+                title="Temporary reduced capacity",
+                detail="Too many event streams are open at the moment.",
+                members={"violated-policies": []},
+                headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)},
+            )
+        case RedisError():
+            return Problem(
+                status=503,
+                detail="The service cannot follow what happens at the moment.",
+                headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)},
             )
         case OperationalError() | InterfaceError():
             return Problem(

@@ -25,7 +25,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from .. import __version__
-from .examples import BATCH_ANSWER, DONE, INVALID, NEW, NEW_BATCH, QUEUED
+from .examples import BATCH_ANSWER, DONE, EVENT, INVALID, NEW, NEW_BATCH, QUEUED
 from .problems import MEDIA_TYPE
 from .serializers import (
     BatchSerializer,
@@ -34,6 +34,9 @@ from .serializers import (
     PushRequestSerializer,
     ReceiptsQuerySerializer,
 )
+
+#: That of server-sent events.
+EVENT_STREAM = "text/event-stream"
 
 DESCRIPTION = """
 Hand over a push message, get an answer at once, and look later what became of it.
@@ -191,6 +194,7 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The `Idempotency-Key` belongs to another call.",
+    501: "This server has no event streams.",
     503: "The database cannot be reached; repeat after `Retry-After` seconds.",
 }
 
@@ -208,6 +212,16 @@ def _answers(status: int, shape: Any, description: str, *problems: int, **kwargs
             for code in sorted({401, 503, *problems})
         },
     }
+
+
+def _stream(description: str, *problems: int) -> Any:
+    """The answer of an operation that streams events, and its problems."""
+    plain = _answers(200, None, description, 400, 501, *problems)
+    del plain[200]
+    return {(200, EVENT_STREAM): OpenApiResponse(str, description, examples=[_EVENT])} | plain
+
+
+_EVENT = OpenApiExample("A move", value=EVENT, media_type=EVENT_STREAM, response_only=True)
 
 
 def _header(name: str, kind: Any, description: str, *statuses: int) -> OpenApiParameter:
@@ -249,6 +263,24 @@ _IF_NONE_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The `ETag` that you have; 304 where nothing has moved.",
 )
+_PREFER = [
+    OpenApiParameter(
+        "Prefer",
+        str,
+        OpenApiParameter.HEADER,
+        description=(
+            "`respond-async, wait=5` (RFC 7240): wait up to so many seconds for the end. The "
+            "server may cap it, or not wait at all; `Preference-Applied` tells."
+        ),
+    ),
+    _header("Preference-Applied", str, "What was granted of `Prefer`.", 200, 202),
+]
+_LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID",
+    {"type": "string", "pattern": "^[0-9]{1,20}-[0-9]{1,20}$"},
+    OpenApiParameter.HEADER,
+    description="The last id that you saw: go on after it.",
+)
 _VALID = {204: OpenApiResponse(description="It is right; only `validate_only` was asked for.")}
 
 
@@ -287,8 +319,9 @@ submit = _operation(
     responses=_answers(
         202, PushRequestSerializer, "Accepted.", 400, 409, 413, 415, 422, **_resource(QUEUED)
     )
+    | {200: OpenApiResponse(PushRequestSerializer, "It is final: `Prefer: wait` was granted.")}
     | _VALID,
-    parameters=[_location(202), _retry_after(202, 503), *_IDEMPOTENT],
+    parameters=[_location(202), _retry_after(202, 503), *_IDEMPOTENT, *_PREFER],
 )
 submit_batch = _operation(
     operation_id="submitBatch",
@@ -338,9 +371,34 @@ retrieve = _operation(
     parameters=[
         ID,
         _IF_NONE_MATCH,
+        *_PREFER,
         _header("ETag", str, "Changes with every move.", 200, 304),
         _retry_after(200, 503),
     ],
+)
+events = _operation(
+    operation_id="followPushRequests",
+    summary="Follow all that happens",
+    description=(
+        "Server-sent events (`text/event-stream`): a `status` event with each move of your push "
+        "requests, from now on or from `Last-Event-ID` on. `gap` says that some were lost. The "
+        "stream ends now and then; come back with the last id."
+    ),
+    responses=_stream("What happens, as it happens."),
+    parameters=[_LAST_EVENT_ID, _retry_after(503)],
+    filters=False,
+)
+events_of_one = _operation(
+    operation_id="followPushRequest",
+    summary="Follow one",
+    description=(
+        "Server-sent events of one push request: its state, then each move. The stream ends with "
+        "the final state; who comes back after it gets a 204."
+    ),
+    responses=_stream("What happens to it.", 404)
+    | {204: OpenApiResponse(description="It is done, and you have seen it.")},
+    parameters=[ID, _LAST_EVENT_ID, _retry_after(503)],
+    filters=False,
 )
 list_ = _operation(
     operation_id="listPushRequests",
@@ -381,7 +439,10 @@ deliveries = _operation(
 # --- The document -----------------------------------------------------------------------------
 
 #: As a reader meets them.
-_ORDER = ("create", "list", "batch", "receipts", "retrieve", "deliveries", "cancel", "retry")
+_ORDER = (
+    *("create", "list", "batch", "receipts", "events"),
+    *("retrieve", "deliveries", "cancel", "retry", "events_of_one"),
+)
 
 
 def _order(endpoint: tuple[str, str, str, Any]) -> tuple[int, int]:

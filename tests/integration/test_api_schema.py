@@ -25,10 +25,12 @@ OPERATIONS = {
     ("/push-requests", "get"): "200",
     ("/push-requests/batch", "post"): "202",
     ("/push-requests/receipts", "post"): "200",
+    ("/push-requests/events", "get"): "200",
     ("/push-requests/{id}", "get"): "200",
     ("/push-requests/{id}/deliveries", "get"): "200",
     ("/push-requests/{id}/cancel", "post"): "200",
     ("/push-requests/{id}/retry", "post"): "202",
+    ("/push-requests/{id}/events", "get"): "200",
     ("/callback-endpoints", "post"): "201",
     ("/callback-endpoints", "get"): "200",
     ("/callback-endpoints/{id}", "get"): "200",
@@ -44,6 +46,7 @@ OPERATIONS = {
     ("/callbacks/{id}/replay", "post"): "202",
     ("/callbacks/{id}/attempts", "get"): "200",
 }
+STREAMS = [("/push-requests/events", "get"), ("/push-requests/{id}/events", "get")]
 
 
 @pytest.fixture
@@ -89,6 +92,8 @@ def test_describes_every_operation(document: Any) -> None:
                 assert "content" not in response
                 continue
             media_type = "application/json" if code < "400" else "application/problem+json"
+            if code == "200" and key in STREAMS:
+                media_type = "text/event-stream"
             assert list(response["content"]) == [media_type]
             assert "X-Request-ID" in response["headers"]
         assert "Retry-After" in operation["responses"]["503"]["headers"]

@@ -7,6 +7,7 @@ from example_project.settings import PUSHJOBS, RQ_QUEUES  # noqa: F401
 
 PUSHJOBS = PUSHJOBS | {
     "LEASE": float(os.environ.get("TEST_LEASE", "60")),
+    "MAX_LISTENERS": int(os.environ.get("TEST_MAX_LISTENERS", "5000")),
     "RELAY_INTERVAL": 0.2,
     "RETRY_BASE": 0.1,
 }

@@ -32,7 +32,8 @@ LAYERS = {
     ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
-        *["breaker", "claims", "settlements", "parts", "readers", "throttle", "idempotency"],
+        *["breaker", "claims", "settlements", "parts", "readers", "throttle"],
+        *["idempotency", "events", "listeners"],
         *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
@@ -78,7 +79,10 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     # For the errors of a Redis that is down.
-    "redis": [*RQ, "services", "relay", "admission", "throttle", "callbacks.bell"],
+    "redis": [
+        *[*RQ, "services", "relay", "admission", "throttle", "callbacks.bell", "events"],
+        *["listeners", "api.problems", "api.waiting"],
+    ],
     # The HTTP client waits in gevent's hub, so whoever uses it may use gevent's timeouts.
     "gevent": ["worker.*", "backends.*", "callbacks.*"],
     "greenlet": ["worker.*"],

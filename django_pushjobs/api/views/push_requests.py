@@ -21,11 +21,11 @@ from ...conf import conf
 from ...exceptions import InvalidPushRequest
 from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
 from ...submissions import Submission
-from .. import schema
+from .. import schema, sse
 from ..base import ApiView
 from ..conditional import ConditionalAuthentication, etag_of, known_etag, not_modified
 from ..filters import PushRequestFilter, StrictFilterBackend
-from ..idempotency import accept_once, call_of, response_to
+from ..idempotency import accept_once, amend, call_of, response_to
 from ..pagination import DeliveryPagination, PushRequestPagination
 from ..problems import problem_for
 from ..serializers import (
@@ -36,6 +36,7 @@ from ..serializers import (
     ReceiptsQuerySerializer,
     wants_validation_only,
 )
+from ..waiting import Preferences, wait_for_end
 
 #: A request with at most so many addresses has its receipts beside it.
 INLINE_RECEIPTS: Final = 10
@@ -79,8 +80,17 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             return Response(status=204)
         if call is None:
             [row] = services.accept([submission], client=self.client, admission=self.admission)
-            return self._accepted(row)
-        return accept_once(call, [submission], lambda rows: self._accepted(rows[0]), self.admission)
+            return self._accepted_or_final(row)
+        made: Any = []
+
+        def respond(rows: Sequence[PushRequest]) -> Response:
+            made.extend(rows)
+            return self._accepted(rows[0])
+
+        answer = accept_once(call, [submission], respond, self.admission)
+        if not answer.replayed and Preferences.of(request.headers).wait:
+            answer = amend(call, answer, self._accepted_or_final(made[0]))
+        return response_to(answer)
 
     @schema.submit_batch
     @action(detail=False, methods=["post"])
@@ -99,7 +109,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             rows = services.accept(submissions, client=self.client, admission=self.admission)
             return self._accepted_batch(items, rows)
         respond = partial(self._accepted_batch, items)
-        return accept_once(call, submissions, respond, self.admission)
+        return response_to(accept_once(call, submissions, respond, self.admission))
 
     @schema.receipts
     @action(detail=False, methods=["post"], scope=Scope.READ)
@@ -119,12 +129,29 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
 
     @schema.retrieve
     def retrieve(self, request: Request, **kwargs: Any) -> HttpResponseBase:
-        if (tag := known_etag(request)) and (unchanged := not_modified(request, tag)) is not None:
+        preferences = Preferences.of(request.headers)
+        tag = None if preferences.wait else known_etag(request)
+        if tag is not None and (unchanged := not_modified(request, tag)) is not None:
             return unchanged
         row = self.get_object()
-        response = self._state(row)
-        response.headers["ETag"] = etag_of(row)
+        if preferences.wait:
+            row = wait_for_end(row, preferences.wait, self.get_object)
+        tag = etag_of(row)
+        response = not_modified(request, tag) or self._state(row)
+        response.headers["ETag"] = tag
+        for name, value in preferences.applied(to_submit=False).items():
+            response.headers[name] = value
         return response
+
+    @schema.events
+    @action(detail=False)
+    def events(self, request: Request) -> HttpResponseBase:
+        return sse.respond(request, self.client.pk, None)
+
+    @schema.events_of_one
+    @action(detail=True, url_path="events", url_name="events-of-one")
+    def events_of_one(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        return sse.respond(request, self.client.pk, self.get_object())
 
     @schema.cancel
     @action(detail=True, methods=["post"])
@@ -146,6 +173,16 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def deliveries(self, request: Request, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.get_object().deliveries.all())  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def _accepted_or_final(self, row: PushRequest) -> Response:
+        """Answer a submission that may prefer to wait for the end."""
+        preferences = Preferences.of(self.request.headers)
+        if preferences.wait:
+            row = wait_for_end(row, preferences.wait, lambda: self.get_queryset().get(pk=row.pk))
+        response = self._state(row) if row.is_final else self._accepted(row)
+        for name, value in preferences.applied(to_submit=True).items():
+            response.headers[name] = value
+        return response
 
     def _accepted(self, row: PushRequest) -> Response:
         data = self.get_serializer(row).data

@@ -1,0 +1,163 @@
+"""Changes as server-sent events (WHATWG HTML, section 9.2), resumable by ``Last-Event-ID``."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Final
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.request import Request
+
+from .. import events
+from ..changes import Change
+from ..events import Event
+from ..listeners import Lagging, Listener, can_listen, hub
+from ..models import PushRequest
+from .waiting import release_connections
+
+MEDIA_TYPE: Final = "text/event-stream"
+#: Seconds of silence after which a comment shows that both sides live.
+HEARTBEAT: Final = 15.0
+#: Seconds after which a stream ends; the client comes back, and its key is looked at again.
+LIFE: Final = 900.0
+#: Milliseconds after which a client comes back.
+_RETRY: Final = 2_000
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+class NeedsGreenlets(APIException):
+    """A stream would keep a thread of this server for as long as it lives."""
+
+    status_code = HTTPStatus.NOT_IMPLEMENTED
+    default_detail = "This server answers each call with a thread, and so has no event streams."
+
+
+class EventStream:
+    """The body of a stream: what was missed, then what happens.
+
+    :param row: the push request it is about, or None for all of the client.
+    :param replay: the events since ``Last-Event-ID``, or None where it has none.
+    :param gap: some of them are not known any more.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        listener: Listener,
+        row: PushRequest | None,
+        replay: list[Event] | None,
+        *,
+        gap: bool,
+    ) -> None:
+        self._stack = stack
+        self._listener = listener
+        self._row = row
+        self._replay = replay
+        self._gap = gap
+        self._frames = self._generate()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Listen no more; called by Django when the response is over, however it ended."""
+        self._frames.close()
+        self._stack.close()
+
+    def _generate(self) -> Generator[str, None, None]:
+        yield f"retry: {_RETRY}\n\n"
+        if self._gap:
+            yield _frame("gap", '{"detail":"Some events are lost: look at what you wait for."}')
+        if self._replay is None or self._gap:
+            # It can come back to this place even if nothing happens.
+            yield f"id: {self._listener.position}\n\n"
+            if self._row is not None:
+                yield _status(self._listener.position, events.describe(Change.of(self._row)))
+        for event in self._replay or ():
+            yield _status(event.id, event.data)
+        if self._row is not None and self._row.is_final:
+            return
+        yield from self._live()
+
+    def _live(self) -> Iterator[str]:
+        end = time.monotonic() + LIFE
+        after = events.order(self._listener.position)
+        while (left := end - time.monotonic()) > 0:
+            try:
+                event = self._listener.next(min(left, HEARTBEAT))
+            except Lagging:
+                return
+            if event is None:
+                yield ": alive\n\n"
+            elif events.order(event.id) > after:
+                yield _status(event.id, event.data)
+                if self._row is not None and event.is_final:
+                    return
+
+
+def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpResponseBase:
+    """Return the stream of all that happens to a client, or to its push request ``row``.
+
+    :raises NeedsGreenlets: this server has threads.
+    :raises ValidationError: ``Last-Event-ID`` is none of ours.
+    :raises TooManyListeners: this process has no room for one more.
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    if not can_listen():
+        raise NeedsGreenlets
+    last = _last_event_id(request)
+    with ExitStack() as stack:
+        wanted = None if row is None else str(row.pk)
+        listener = stack.enter_context(hub().listen(client_id, wanted))
+        if row is not None:
+            row.refresh_from_db()
+        gap, replay = _missed(client_id, wanted, last, listener.position)
+        release_connections()
+        if row is not None and row.is_final and replay == [] and not gap:
+            # The client has seen the end: tell it not to come back.
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        body = EventStream(stack.pop_all(), listener, row, replay, gap=gap)
+    return StreamingHttpResponse(
+        body,
+        content_type=MEDIA_TYPE,
+        # Proxies shall hand on what they get at once.
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
+
+
+def _missed(
+    client_id: int, request_id: str | None, last: str | None, position: str
+) -> tuple[bool, list[Event] | None]:
+    """Return whether events after ``last`` are lost, and those that are not."""
+    if last is None:
+        return False, None
+    oldest = events.first(client_id)
+    gap = oldest is None or not events.order(oldest) <= events.order(last) <= events.order(position)
+    found = events.between(client_id, "0-0" if gap else last, position)
+    return gap, [e for e in found if request_id is None or e.request_id == request_id]
+
+
+def _last_event_id(request: Request) -> str | None:
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text:
+        return None
+    if not _ID.fullmatch(text) or max(events.order(text)) >= 2**64:
+        detail = ErrorDetail("is not an id that this stream gave out", code="invalid")
+        raise ValidationError({"Last-Event-ID": [detail]})
+    return text
+
+
+def _status(event_id: str, data: str) -> str:
+    return f"id: {event_id}\n{_frame('status', data)}"
+
+
+def _frame(kind: str, data: str) -> str:
+    return f"event: {kind}\ndata: {data}\n\n"

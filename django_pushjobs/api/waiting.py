@@ -1,0 +1,90 @@
+"""``Prefer: respond-async, wait=N`` (RFC 7240): a call that waits for the end of its request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.request import parse_http_list
+
+from django.db import connections
+from redis.exceptions import RedisError
+
+from ..conf import conf
+from ..listeners import TooManyListeners, can_listen, hub
+from ..models import PushRequest
+
+logger = logging.getLogger(__name__)
+
+#: Of the digits of a number of seconds, more make no sense.
+_DIGITS = 9
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a call prefers, as far as it can be granted.
+
+    :param wait: seconds, capped by ``MAX_WAIT``; None where it does not wish to wait, or cannot.
+    :param respond_async: it does not insist on the end.
+    """
+
+    wait: int | None = None
+    respond_async: bool = False
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Preferences:
+        """Read ``Prefer``. What is unknown is ignored; of two alike the first counts."""
+        found: dict[str, str] = {}
+        for preference in parse_http_list(headers.get("Prefer", "")):
+            name, _, value = preference.partition(";")[0].partition("=")
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+        return cls(_seconds(found.get("wait", "")), "respond-async" in found)
+
+    def applied(self, *, to_submit: bool) -> dict[str, str]:
+        """Return ``Preference-Applied`` with what was granted."""
+        granted = ["respond-async"] if self.respond_async and to_submit else []
+        if self.wait is not None:
+            granted.append(f"wait={self.wait}")
+        return {"Preference-Applied": ", ".join(granted)} if granted else {}
+
+
+def _seconds(value: str) -> int | None:
+    most = conf().MAX_WAIT
+    # In a server with threads a call that waits would keep one from the others.
+    if not (most and can_listen() and value.isascii() and value.isdecimal()):
+        return None
+    return min(int(value[:_DIGITS]), most)
+
+
+def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]) -> PushRequest:
+    """Wait until ``row`` is final, for up to ``seconds``, and return it as it is then.
+
+    Meanwhile no connection to the database is held. Where this process cannot listen, it does not
+    wait.
+
+    :param look: reads the row.
+    """
+    if row.is_final or not seconds or row.client_id is None:
+        return row
+    try:
+        with hub().listen(row.client_id, str(row.pk)) as listener:
+            # It may have moved before anybody listened.
+            row = look()
+            if row.is_final:
+                return row
+            release_connections()
+            listener.wait_for_end(seconds)
+    except (RedisError, TooManyListeners) as error:
+        logger.warning("A call cannot wait for the end of its request: %r", error)
+        return row
+    return look()
+
+
+def release_connections() -> None:
+    """Give back the connections to the database, before something that takes long."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
