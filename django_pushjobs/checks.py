@@ -115,7 +115,7 @@ def check_project(
     app_configs: Iterable[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Check what we need of the rest of the project."""
-    return [*_missing_apps(), *_naive_times(), *_fragile_sqlite()]
+    return [*_missing_apps(), *_naive_times(), *_fragile_sqlite(), *_insecure_destinations()]
 
 
 def _unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
@@ -324,6 +324,16 @@ def _fragile_sqlite() -> Iterator[CheckMessage]:
     if str(options.get("transaction_mode") or "").upper() not in {"IMMEDIATE", "EXCLUSIVE"}:
         yield _warning(
             2, f"Transactions of the SQLite database {alias!r} are not IMMEDIATE.", _SQLITE_HINT
+        )
+
+
+def _insecure_destinations() -> Iterator[CheckMessage]:
+    given = getattr(settings, "PUSHJOBS", {})
+    if isinstance(given, dict) and given.get("INSECURE_DESTINATIONS") and not settings.DEBUG:
+        yield _warning(
+            3,
+            "PUSHJOBS['INSECURE_DESTINATIONS'] is on although DEBUG is off.",
+            hint="Third parties can make this machine call itself: it is for development only.",
         )
 
 

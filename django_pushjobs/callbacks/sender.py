@@ -64,7 +64,7 @@ def send(endpoint_id: UUID, *, lookup: destinations.Lookup | None = None) -> int
     made, ends_at = 0, time.monotonic() + TURN
     try:
         while time.monotonic() < ends_at and (round_ := read(partial(_next_round, turn))):
-            calls = _call(turn.endpoint, round_, lookup)
+            calls = _call(turn.endpoint, round_, lookup, ends_at)
             made += len(calls)
             if not read(partial(_write, turn, calls)):
                 break
@@ -165,8 +165,10 @@ def _call(
     endpoint: CallbackEndpoint,
     round_: Sequence[Sequence[CallbackEvent]],
     lookup: destinations.Lookup | None,
+    ends_at: float,
 ) -> list[Call]:
-    """Make an attempt at each event of ``round_``, until it turns out that it is no use."""
+    """Make an attempt at each event of ``round_``, until the turn ends (monotonic) or it turns out
+    that it is no use."""
     try:
         secrets = endpoint.secrets(timezone.now())
     except SecretUnreadable as error:
@@ -175,7 +177,7 @@ def _call(
         failed = Answer(error_code="secret_unreadable", started_at=timezone.now(), latency=0)
         return [Call(group[0], failed) for group in round_]
     courier = Courier(secrets, size=conf().CALLBACK_CONCURRENCY, lookup=lookup)
-    visit = Visit(endpoint, courier)
+    visit = Visit(endpoint, courier, ends_at)
     try:
         _side_by_side(visit.call, round_)
     finally:
@@ -189,13 +191,14 @@ class Visit:
 
     endpoint: CallbackEndpoint
     courier: Courier
+    ends_at: float
     calls: list[Call] = field(default_factory=list)
     is_over: bool = False
 
     def call(self, group: Sequence[CallbackEvent]) -> None:
         """Call for the events of one push request, one after the other."""
         for event in group:
-            if self.is_over:
+            if self.is_over or time.monotonic() > self.ends_at:
                 return
             call = Call(event, self.courier.post(event, event.url or self.endpoint.url))
             self.calls.append(call)

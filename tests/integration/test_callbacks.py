@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -230,13 +231,9 @@ def test_a_claim_that_was_lost_writes_nothing(receiver: Provider) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     event = an_event(endpoint)
 
-    def steal(connection: socket.socket) -> None:
-        CallbackEndpoint.objects.update(owner="somebody else")
-        http()(connection)
-
     turn = sender._begin(endpoint.pk)
     assert turn is not None
-    calls = sender._call(turn.endpoint, sender._next_round(turn), None)
+    calls = sender._call(turn.endpoint, sender._next_round(turn), None, math.inf)
     CallbackEndpoint.objects.update(owner="somebody else")
     assert not sender._write(turn, calls)
     assert not CallbackAttempt.objects.exists()
@@ -463,6 +460,24 @@ def test_an_endpoint_that_does_not_answer_rests_and_keeps_nobody(
     endpoint.refresh_from_db()
     assert endpoint.resting_until is not None
     assert sweeping.sweep() == 0
+
+
+def test_a_turn_ends_however_much_waits(
+    receiver: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "TURN", 0.2)
+    endpoint, _ = an_endpoint(receiver.url)
+
+    def dawdle(connection: socket.socket) -> None:
+        time.sleep(0.3)
+        http()(connection)
+
+    receiver.script(dawdle)
+    for _ in range(3):
+        an_event(endpoint)
+    assert sender.send(endpoint.pk) == 1
+    assert len(jobs()) == 2  # the next one has been rung for
+    assert sender.send(endpoint.pk) == 2
 
 
 # Order, pause, replay, retention.

@@ -285,6 +285,14 @@ def test_e013_queue_is_not_in_rq_queues(name: Any) -> None:
     assert ids(found_in({"QUEUES": queues})) == ["E013"]
 
 
+def test_e013_and_e014_of_the_queue_for_callbacks() -> None:
+    (message,) = found_in({"CALLBACK_QUEUE": "elsewhere"})
+    assert ids([message]) == ["E013"]
+    assert "CALLBACK_QUEUE" in message.msg
+    assert ids(found_in({"CALLBACK_QUEUE": "default"})) == ["E014"]
+    assert found_in({"CALLBACK_QUEUE": "pushjobs"}) == []
+
+
 @pytest.mark.parametrize("rq_queues", [None, [], {}, {"pushjobs": None}])
 def test_e013_rq_queues_is_wrong(rq_queues: Any) -> None:
     assert ids(found(RQ_QUEUES=rq_queues)) == ["E013"]
@@ -345,6 +353,11 @@ def test_w001_w002_fragile_sqlite(
     messages = found()
     assert ids(messages) == expected
     assert all("transaction_mode" in str(message.hint) for message in messages)
+
+
+@pytest.mark.parametrize(("debug", "expected"), [(False, ["W003"]), (True, [])])
+def test_w003_insecure_destinations(debug: bool, expected: list[str]) -> None:
+    assert ids(found(DEBUG=debug, PUSHJOBS={"INSECURE_DESTINATIONS": True})) == expected
 
 
 def test_another_database_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
