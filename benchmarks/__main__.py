@@ -79,7 +79,7 @@ def measure(given: argparse.Namespace) -> Results:
                     if workload.suits(peer):
                         trial(laboratory, results, peer, workload, number)
         if not given.no_commands and DRAIN in workloads:
-            for peer in peers:
+            for peer in filter(DRAIN.suits, peers):
                 try:
                     results.commands[peer.key] = count_commands(laboratory, peer, given.seconds)
                 except TrialError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .peers import OURS
+from .peers import OURS, OURS_TWICE
 from .results import Figures, Results
 from .workloads import PUSH_100
 
@@ -25,6 +25,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     """Compare the medians of a run with the goals."""
     drain, push_100 = results.medians("drain"), results.medians("push100")
     push_1000, trickle = results.medians("push1000"), results.medians("trickle")
+    compute = results.medians("compute")
 
     def ours(
         goal: str,
@@ -110,4 +111,11 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         *(trickle, lambda f: f.p99),
         at_most=5,
         form="{:.1f} ms",
+    )
+    yield ours(
+        "Computing on two cores: two processes do at least 1.8 times what one does",
+        compute if OURS_TWICE in compute else {},
+        lambda f: compute[OURS_TWICE].rate / f.rate,
+        at_least=1.8,
+        form="{:.2f} times",
     )

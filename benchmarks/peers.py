@@ -23,7 +23,7 @@ TELLING = (
     *("streaq", "saq", "redis", "coredis", "hiredis", "uvloop", "geventhttpclient", "aiohttp"),
 )
 
-OURS = "ours"
+OURS, OURS_TWICE = "ours", "ours-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Peer:
     :param command: what starts one worker process; ``{bin}`` is the folder of the environment's
         programs, ``{concurrency}`` the number of jobs at once.
     :param model: what a job runs in.
+    :param processes: processes that run jobs.
     :param pace: jobs that do nothing in a second, roughly: only to send a backlog that lasts for
         the time a trial takes.
     """
@@ -49,6 +50,7 @@ class Peer:
     model: Literal["greenlets", "asyncio", "one at a time"]
     pace: int
     variables: tuple[tuple[str, str], ...] = ()
+    processes: int = 1
 
     @property
     def is_concurrent(self) -> bool:
@@ -86,17 +88,23 @@ def _taskiq(kind: str, pace: int) -> Peer:
     )  # fmt: skip
 
 
-ALL = (
-    Peer(
-        key=OURS,
-        name="rqgeventworker",
+def _ours(key: str, name: str, processes: int) -> Peer:
+    return Peer(
+        key=key,
+        name=name,
         environment="ours",
         app="rq_app",
-        command=("{bin}/python", "manage.py", "rqgeventworker", "default", "--processes", "1",
-                 "--concurrency", "{concurrency}", "--no-relay"),
+        command=("{bin}/python", "manage.py", "rqgeventworker", "default",
+                 "--processes", str(processes), "--concurrency", "{concurrency}", "--no-relay"),
         model="greenlets",
         pace=8_000,
-    ),
+        processes=processes,
+    )  # fmt: skip
+
+
+ALL = (
+    _ours(OURS, "rqgeventworker", 1),
+    _ours(OURS_TWICE, "rqgeventworker, two processes", 2),
     _rq("fork", "RQ Worker", 80),
     _rq("simple", "RQ SimpleWorker", 300),
     _rq("pool", "RQ worker-pool", 80),

@@ -41,7 +41,8 @@ class Memory:
 class Program:
     """A program in a session of its own, which is how its descendants are found.
 
-    :param core: the processor core that it and its descendants run on, or None for any.
+    :param cores: the processor cores that it and its descendants run on; none means those that
+        this process runs on.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class Program:
         *,
         environment: Mapping[str, str],
         log: Path,
-        core: int | None = None,
+        cores: Sequence[int] = (),
         orders: bool = False,
     ) -> None:
         self.log = log
-        pinned = ["taskset", "-c", str(core)] if core is not None else []
+        pinned = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [*pinned, *map(str, command)],

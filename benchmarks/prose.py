@@ -36,6 +36,10 @@ exceeds {latency} ms is what a job waits while the worker is busy with others.
 too. The time goes from before the call of the peer's client until the job is done, so it contains
 what the client takes to send.
 
+**Jobs that compute.** One and two processes of ``rqgeventworker``, with jobs that each compute for a
+millisecond or two in plain Python, sent in advance. Here the worker is not kept to one core; what
+Valkey and the harness need, they take from the two.
+
 A job notes when it started and when it was done in shared memory, which takes no time worth
 speaking of and no Redis. CPU time is that of all the worker's processes, those that have ended
 included, without booting: counted from the first job on. All of this is done {rounds} times, each

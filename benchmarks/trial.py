@@ -125,8 +125,11 @@ class Laboratory:
             raise producer.failure(f"the client of {peer.key} could not send")
 
     @contextmanager
-    def worker(self, peer: Peer, concurrency: int) -> Iterator[Program]:
-        """Start a worker; it is gone afterwards."""
+    def worker(self, peer: Peer, concurrency: int, *, spread: bool = False) -> Iterator[Program]:
+        """Start a worker; it is gone afterwards.
+
+        :param spread: it may use the core of the others as well.
+        """
         places = {"bin": str(programs(peer.environment)), "concurrency": str(concurrency)}
         worker = Program(
             [part.format(**places) for part in peer.command],
@@ -134,7 +137,7 @@ class Laboratory:
             | dict(peer.variables)
             | {CONCURRENCY: places["concurrency"]},
             log=self.folder / f"{peer.key}-worker.log",
-            core=WORKER_CORE if self.pinned else None,
+            cores=(WORKER_CORE, OTHER_CORE)[: 2 if spread else 1] if self.pinned else (),
         )
         try:
             yield worker
@@ -153,7 +156,8 @@ def run(laboratory: Laboratory, peer: Peer, workload: Workload, seconds: float) 
         return _trickle(laboratory, peer, workload, count)
     marks = laboratory.marks
     laboratory.send(peer, workload.job, count)
-    with laboratory.worker(peer, workload.concurrency) as worker:
+    spread = workload.job == "compute"
+    with laboratory.worker(peer, workload.concurrency, spread=spread) as worker:
         worker.wait_until(
             lambda: marks.started_count(count), timeout=BOOT, what="its first job started"
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .peers import Peer
+from .peers import OURS, Peer
 
 #: Milliseconds until the gateway answers.
 LATENCY_MS = 200
+#: Jobs that compute which one core does in a second, roughly.
+COMPUTED_A_SECOND = 550
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,7 @@ class Workload:
 
     :param key: how the command line calls it.
     :param title: how the report calls it.
-    :param job: ``noop`` or ``push``.
+    :param job: ``noop``, ``push`` or ``compute``.
     :param concurrency: jobs at once.
     :param stretch: how many times as long as others it takes, where few jobs make up a trial:
         the moments with fewer in flight would weigh much, the slowest of 100 would be one job.
@@ -26,7 +28,7 @@ class Workload:
 
     key: str
     title: str
-    job: Literal["noop", "push"]
+    job: Literal["noop", "push", "compute"]
     concurrency: int = 100
     rate: int | None = None
     stretch: float = 1.0
@@ -39,14 +41,22 @@ class Workload:
         return self.rate
 
     def suits(self, peer: Peer) -> bool:
-        """Whether ``peer`` takes part: a thousand at once say nothing about one at a time."""
-        return peer.is_concurrent or self.concurrency <= 100
+        """Whether ``peer`` takes part.
+
+        A thousand at once say nothing about one at a time. Jobs that compute are as fast
+        wherever they run: with them we only compare two processes of ours with one.
+        """
+        if self.job == "compute":
+            return peer.environment == OURS
+        return peer.processes == 1 and (peer.is_concurrent or self.concurrency <= 100)
 
     def size(self, peer: Peer, seconds: float) -> int:
         """Return how many jobs keep ``peer`` busy for about ``seconds``, stretched."""
         pace: float = peer.pace
         if self.rate is not None:
             pace = self.rate
+        elif self.job == "compute":
+            pace = COMPUTED_A_SECOND * peer.processes
         elif self.job == "push":
             at_once = self.concurrency if peer.is_concurrent else 1
             pace = min(pace, at_once * 1_000 / LATENCY_MS)
@@ -65,4 +75,7 @@ PUSH_1000 = Workload(
 TRICKLE = Workload(
     key="trickle", title="A trickle of 50 jobs a second", job="noop", rate=50, stretch=2.0
 )
-WORKLOADS = {w.key: w for w in (DRAIN, PUSH_100, PUSH_1000, TRICKLE)}
+COMPUTE = Workload(
+    key="compute", title="Jobs that compute, on two cores", job="compute", stretch=2.0
+)
+WORKLOADS = {w.key: w for w in (DRAIN, PUSH_100, PUSH_1000, TRICKLE, COMPUTE)}

@@ -14,11 +14,11 @@ from docutils.utils import Reporter
 from benchmarks.__main__ import is_complete
 from benchmarks.goals import verdicts
 from benchmarks.machine import describe
-from benchmarks.peers import OURS, PEERS
+from benchmarks.peers import OURS, OURS_TWICE, PEERS
 from benchmarks.report import terminal, write
 from benchmarks.results import CommandCount, Figures, Results, middle, percentile
 from benchmarks.trial import Laboratory, count_commands, run
-from benchmarks.workloads import DRAIN, PUSH_100, TRICKLE, WORKLOADS
+from benchmarks.workloads import COMPUTE, DRAIN, PUSH_100, TRICKLE, WORKLOADS
 
 SECONDS = 1.0
 # RQ is in this environment too: none has to be made for it.
@@ -38,7 +38,7 @@ def results() -> Results:
     for workload in WORKLOADS.values():
         for number, peer in enumerate(PEERS, 1):
             if workload.suits(PEERS[peer]):
-                latency = None if workload is DRAIN else 1.5 * number
+                latency = None if workload in (DRAIN, COMPUTE) else 1.5 * number
                 for _ in range(3):
                     made_up.add(workload.key, peer, figures(1_000 / number, latency))
     made_up.commands = {peer: CommandCount(sent=2.0, scripted=3.0) for peer in PEERS}
@@ -63,6 +63,12 @@ def test_a_trial_measures(laboratory: Laboratory, peer, workload) -> None:
         assert found.p50 is not None
         assert found.p99 is not None
         assert 0 < found.p50 <= found.p99
+
+
+def test_two_processes_share_what_is_to_be_computed(laboratory: Laboratory) -> None:
+    assert run(laboratory, PEERS[OURS_TWICE], COMPUTE, SECONDS).rate > 0
+    assert not DRAIN.suits(PEERS[OURS_TWICE])
+    assert not COMPUTE.suits(PEERS["rq-simple"])
 
 
 @pytest.mark.parametrize("peer", TWO_PEERS, ids=lambda peer: peer.key)
