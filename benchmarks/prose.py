@@ -36,7 +36,7 @@ exceeds {latency} ms is what a job waits while the worker is busy with others.
 too. The time goes from before the call of the peer's client until the job is done, so it contains
 what the client takes to send.
 
-**Jobs that compute.** One and two processes of ``rqgeventworker``, with jobs that each compute for a
+**Jobs that compute.** One and two processes of ``rqgeventworker``, with jobs that compute for a
 millisecond or two in plain Python, sent in advance. Here the worker is not kept to one core; what
 Valkey and the harness need, they take from the two.
 

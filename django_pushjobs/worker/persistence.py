@@ -26,6 +26,13 @@ class PersistentWorker(Worker):
     execution: as long as that is there, nothing was written.
     """
 
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        try:
+            super().handle_execution_ended(job, queue, heartbeat_ttl)
+        except UNREACHABLE as error:
+            # What is lost is a heartbeat. RQ would take the job for one that failed.
+            self.log.warning("Worker %s: no heartbeat of %s: %s", self.name, job.id, error)
+
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution
     ) -> None:
