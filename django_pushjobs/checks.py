@@ -100,6 +100,8 @@ def check_settings(
         messages += _wrong_backends(values["BACKENDS"])
         if "DEFAULT_BACKEND" not in wrong:
             messages += _wrong_default(values["BACKENDS"], values["DEFAULT_BACKEND"])
+        if "TEST_BACKEND" not in wrong:
+            messages += _wrong_test_backend(values["BACKENDS"], values["TEST_BACKEND"])
     if "RESOLVERS" not in wrong:
         messages += _wrong_resolvers(values["RESOLVERS"])
     if "QUEUES" not in wrong:
@@ -207,6 +209,16 @@ def _wrong_default(entries: Mapping[Any, Any], alias: str) -> Iterator[CheckMess
         yield _error(
             8,
             f"PUSHJOBS['DEFAULT_BACKEND'] is {alias!r}, which is not in PUSHJOBS['BACKENDS'].",
+            hint=f"Known are: {known}.",
+        )
+
+
+def _wrong_test_backend(entries: Mapping[Any, Any], alias: str) -> Iterator[CheckMessage]:
+    if alias and alias not in entries:
+        known = ", ".join(repr(name) for name in entries) or "none"
+        yield _error(
+            18,
+            f"PUSHJOBS['TEST_BACKEND'] is {alias!r}, which is not in PUSHJOBS['BACKENDS'].",
             hint=f"Known are: {known}.",
         )
 

@@ -32,6 +32,8 @@ class Conf:
     BACKENDS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_backends)
     #: the alias used where a request names none
     DEFAULT_BACKEND: str = "default"
+    #: the alias that test keys are bound to; empty: there are no test keys
+    TEST_BACKEND: str = ""
     #: kind of recipient -> {"RESOLVER": dotted path, "OPTIONS": {...}}
     RESOLVERS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_resolvers)
     #: priority -> name of a queue in RQ_QUEUES

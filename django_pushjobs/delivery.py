@@ -124,6 +124,8 @@ class Attempt:
         self.is_cut = False
         self.pushes: dict[UUID, Push] = {}
         self._begun: set[UUID] = set()
+        #: Whether a refusal of our credentials is a matter of all requests of the backend.
+        self.may_pause = True
         #: What became of the targets that were not pushed to.
         self.failure = NOBODY
 
@@ -145,6 +147,7 @@ class Attempt:
             self.is_shut_out = True
             return
         backend = backends[request.backend]
+        self.may_pause = backend.can_be_paused
         message = message_of(request)
         if len(self.targets) > 1 and cooperative():
             self._fan_out(backend, message)
@@ -215,7 +218,7 @@ class Attempt:
         if not pushes and not self.claim.settled:
             outcomes = [self.failure]
 
-        refused = any(outcome.kind is OutcomeClass.CONFIG for outcome in outcomes)
+        refused = self.may_pause and any(o.kind is OutcomeClass.CONFIG for o in outcomes)
         retry_at = now if refused else self._retry_at(now, outcomes)
         results = [self._result(target, push, retry_at is not None) for target, push in pushes]
         tally = Counter(self.claim.settled.values())
@@ -335,6 +338,7 @@ def message_of(request: PushRequest) -> Message:
         collapse_key=request.collapse_key,
         expires_at=request.expires_at,
         traceparent=request.traceparent,
+        attempt=request.attempts,
     )
 
 

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.utils import timezone
 
 from . import destinations
-from .backends import Message, backends
+from .backends import BasePushBackend, Message, backends
 from .conf import conf
 from .exceptions import DestinationRefused, FieldError, InvalidPushRequest
-from .recipients import Recipient, problem_with
+from .recipients import Recipient, problem_with, split
 from .states import OnUnknown, Priority
 
 MAX_TITLE = 1_024
@@ -80,6 +80,10 @@ class Submission:
         """The alias of the backend that will push it."""
         return self.backend or conf().DEFAULT_BACKEND
 
+    @property
+    def _has_backend(self) -> bool:
+        return isinstance(self.alias, str) and self.alias in backends
+
     def end(self, accepted_at: datetime) -> datetime | None:
         """Return the time after which it is not pushed, or None where there is none."""
         if self.ttl is None:
@@ -129,12 +133,16 @@ class Submission:
             known = ", ".join(OnUnknown.values)
             yield FieldError("/on_unknown", f"must be one of {known}", "invalid_choice")
         yield from self._time_errors(now)
-        if not isinstance(self.alias, str) or self.alias not in backends:
+        if not self._has_backend:
             yield FieldError("/backend", "there is no such backend", "unknown_backend")
         elif not message_errors:
             yield from backends[self.alias].validate(self.message(_NO_ID))
 
     def _recipient_errors(self) -> Iterator[FieldError]:
+        # Backends that take any address are not asked about each of them.
+        backend = backends[self.alias] if self._has_backend else None
+        if backend and type(backend).problem_with is BasePushBackend.problem_with:
+            backend = None
         if isinstance(self.recipients, str) or not isinstance(self.recipients, Sequence):
             yield FieldError("/recipients", "must be a list", "invalid_type")
             return
@@ -146,6 +154,8 @@ class Submission:
         for index, recipient in enumerate(self.recipients):
             if problem := problem_with(recipient):
                 yield FieldError(f"/recipients/{index}", problem, "invalid_recipient")
+            elif backend and (problem := _address_problem(backend, recipient)):
+                yield FieldError(f"/recipients/{index}", problem, "invalid_address")
             elif not isinstance(recipient, str):
                 yield from _json_errors(f"recipients/{index}", recipient)
 
@@ -175,6 +185,11 @@ class Submission:
 
 
 _NO_ID = UUID(int=0)
+
+
+def _address_problem(backend: BasePushBackend, recipient: Recipient) -> str | None:
+    kind, value = split(recipient)
+    return backend.problem_with(value) if kind == "address" else None
 
 
 def _url_errors(name: str, url: Any) -> Iterator[FieldError]:

@@ -106,8 +106,10 @@ PUSHJOBS = {
             },
         },
         "console": {"BACKEND": "django_pushjobs.backends.console.ConsoleBackend"},
+        "sandbox": {"BACKEND": "django_pushjobs.backends.sandbox.SandboxBackend"},
     },
     "DEFAULT_BACKEND": "gateway",
+    "TEST_BACKEND": "sandbox",
     "LEASE": float(os.environ.get("PUSHJOBS_LEASE", "60")),
 }
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import conf
 from ..models import ApiKey, Scope
 from ..models.clients import validate_networks
 from .badges import key_badge
@@ -78,6 +79,11 @@ class IssueKeyForm(forms.Form):
             "One a line, such as 192.0.2.0/24 or 2001:db8::/32. Empty: the key is good everywhere."
         ),
     )
+    is_test = forms.BooleanField(
+        label=_("Test key"),
+        required=False,
+        help_text=_("Whatever is asked with it goes to the sandbox; it sees nothing else."),
+    )
     expires_at = forms.SplitDateTimeField(
         label=_("Expires"),
         required=False,
@@ -89,6 +95,12 @@ class IssueKeyForm(forms.Form):
         networks: list[str] = self.cleaned_data["allowed_networks"].split()
         validate_networks(networks)
         return networks
+
+    def clean_is_test(self) -> bool:
+        is_test: bool = self.cleaned_data["is_test"]
+        if is_test and not conf().TEST_BACKEND:
+            raise ValidationError(_("The settings name no TEST_BACKEND."), code="no_test_backend")
+        return is_test
 
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]

@@ -115,10 +115,15 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
     )
 
     def read(
-        self, item: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+        self,
+        item: Any,
+        trace: Trace,
+        callback_urls: CallbackUrls | None = None,
+        backend: str | None = None,
     ) -> Submission:
         """Return the submission that ``item``, a value from a JSON parser, stands for.
 
+        :param backend: the alias that takes the place of the one that ``item`` names.
         :raises InvalidPushRequest: every field at fault is named, by its type or by the rules of
             :class:`Submission`.
         """
@@ -134,6 +139,8 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
             except ValidationError as error:
                 faulty += (f"/{name}",)
                 errors.append(FieldError(f"/{name}", *_reason(error)))
+        if backend is not None:
+            values["backend"] = backend
         submission = Submission(
             **values, request_id=trace.request_id, traceparent=trace.traceparent
         )
@@ -163,11 +170,15 @@ class NewPushRequestSerializer(SubmissionSerializer):
     validate_only = _validate_only()
 
     def read(
-        self, item: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+        self,
+        item: Any,
+        trace: Trace,
+        callback_urls: CallbackUrls | None = None,
+        backend: str | None = None,
     ) -> Submission:
         if isinstance(item, dict):
             item = {name: value for name, value in item.items() if name != "validate_only"}
-        return SubmissionSerializer().read(item, trace, callback_urls)
+        return SubmissionSerializer().read(item, trace, callback_urls, backend)
 
 
 @extend_schema_serializer(component_name="NewBatch")
@@ -178,7 +189,11 @@ class BatchSerializer(serializers.Serializer[Any]):
     validate_only = _validate_only()
 
     def read(
-        self, body: Any, trace: Trace, callback_urls: CallbackUrls | None = None
+        self,
+        body: Any,
+        trace: Trace,
+        callback_urls: CallbackUrls | None = None,
+        backend: str | None = None,
     ) -> list[Submission | InvalidPushRequest]:
         """Return what each item of ``body`` stands for, or what is wrong with it, in order.
 
@@ -188,7 +203,8 @@ class BatchSerializer(serializers.Serializer[Any]):
             raise InvalidPushRequest(errors)
         reader = SubmissionSerializer()
         read = [
-            _read_item(reader, i, item, trace, callback_urls) for i, item in enumerate(_items(body))
+            _read_item(reader, i, item, trace, callback_urls, backend)
+            for i, item in enumerate(_items(body))
         ]
         invalid = [item for item in read if isinstance(item, InvalidPushRequest)]
         if len(invalid) == len(read):
@@ -232,9 +248,10 @@ def _read_item(
     item: Any,
     trace: Trace,
     callback_urls: CallbackUrls | None,
+    backend: str | None,
 ) -> Submission | InvalidPushRequest:
     try:
-        return reader.read(item, trace, callback_urls)
+        return reader.read(item, trace, callback_urls, backend)
     except InvalidPushRequest as invalid:
         return InvalidPushRequest(
             [FieldError(f"/items/{index}{e.pointer}", e.detail, e.code) for e in invalid.errors]

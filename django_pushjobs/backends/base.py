@@ -18,7 +18,8 @@ class Message:
     """What is to be pushed, the same for every address of a request.
 
     ``data`` and ``options`` are JSON objects; ``data`` goes to the device, ``options`` to the
-    provider. ``expires_at`` is aware; after it the message is worth nothing.
+    provider. ``expires_at`` is aware; after it the message is worth nothing. ``attempt`` is the
+    number of this attempt at the request, from 1.
     """
 
     request_id: UUID
@@ -30,6 +31,7 @@ class Message:
     collapse_key: str = ""
     expires_at: datetime | None = None
     traceparent: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,9 @@ class BasePushBackend:
     supports_collapse: ClassVar[bool] = False
     #: Bytes that the payload may have as JSON, or None where the provider sets no limit.
     max_payload: int | None = None
+    #: A refusal of our credentials or settings (CONFIG) pauses the alias for everybody. Where it
+    #: does not, it costs an attempt like any other trouble.
+    can_be_paused: ClassVar[bool] = True
 
     def __init__(self, *, alias: str) -> None:
         self.alias = alias
@@ -78,6 +83,14 @@ class BasePushBackend:
                 "too_long",
             )
         ]
+
+    def problem_with(self, address: str) -> str | None:
+        """Return in a sentence why this provider cannot know ``address``, or None.
+
+        Called for the addresses that a request names, before it is accepted. The sentence never
+        holds the address.
+        """
+        return None
 
     def push(self, message: Message, target: Target) -> Outcome:
         """Push one message to one address and return the outcome.

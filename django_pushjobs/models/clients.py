@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.crypto import KeyGenerator
 
+from ..conf import conf
+
 
 class Scope(models.TextChoices):
     """What a key may be used for."""
@@ -79,7 +81,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         """Issue the successor of ``key``, with its name, scopes, networks and end, and return it
         with its secret. ``key`` itself expires after ``overlap``, if not before.
         """
-        fields = ("scopes", "allowed_networks", "expires_at")
+        fields = ("scopes", "allowed_networks", "is_test", "expires_at")
         with transaction.atomic(using=self.db):
             successor, secret = self.issue(
                 key.client, key.name, **{name: getattr(key, name) for name in fields}
@@ -147,6 +149,7 @@ class ApiKey(models.Model):
     """A key of a client. Only its hash is stored.
 
     :ivar allowed_networks: in CIDR notation; where there are any, a call comes from one of them.
+    :ivar is_test: bound to the backend ``TEST_BACKEND`` of the settings, whatever a call names.
     :ivar last_used_at: to about a minute.
     """
 
@@ -159,6 +162,11 @@ class ApiKey(models.Model):
     scopes = models.JSONField(_("scopes"), default=all_scopes)
     allowed_networks = models.JSONField(
         _("allowed networks"), default=list, blank=True, validators=[validate_networks]
+    )
+    is_test = models.BooleanField(
+        _("test key"),
+        default=False,
+        help_text=_("Whatever is asked with it goes to the sandbox; it sees nothing else."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -177,9 +185,11 @@ class ApiKey(models.Model):
 
     @property
     def is_valid(self) -> bool:
-        """Neither revoked nor expired, and its client is active."""
+        """Neither revoked nor expired, its client is active, and where it is a test key, there
+        is something to test with."""
         expired = self.expires_at is not None and self.expires_at <= timezone.now()
-        return self.revoked_at is None and not expired and self.client.is_active
+        idle = self.is_test and not conf().TEST_BACKEND
+        return self.revoked_at is None and not expired and not idle and self.client.is_active
 
     def permits(self, address: str | None) -> bool:
         """Whether this key may be used from an IP address; None is one that nobody knows."""

@@ -13,6 +13,7 @@ from django_pushjobs.backends.console import ConsoleBackend
 from django_pushjobs.backends.dummy import DummyBackend
 from django_pushjobs.backends.http import HTTPBackend
 from django_pushjobs.backends.locmem import LocMemBackend
+from django_pushjobs.backends.sandbox import SandboxBackend
 from django_pushjobs.testing import BackendContract, captured_pushes
 from tests.support.provider import Provider, provider
 
@@ -35,6 +36,13 @@ class TestLocMemBackend(BackendContract):
 
     def make(self, **options: object) -> BasePushBackend:
         return LocMemBackend(alias="locmem", max_payload=4_096, **options)
+
+
+class TestSandboxBackend(BackendContract):
+    address = "sandbox:ok"
+
+    def make(self, **options: object) -> BasePushBackend:
+        return SandboxBackend(alias="sandbox", **options)
 
 
 class TestHTTPBackend(BackendContract):

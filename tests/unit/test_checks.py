@@ -241,6 +241,12 @@ def test_e008_unknown_default() -> None:
     assert message.hint == "Known are: 'default'."
 
 
+def test_e018_unknown_test_backend() -> None:
+    (message,) = found_in({"TEST_BACKEND": "sandbocks"})
+    assert ids([message]) == ["E018"]
+    assert found_in({"TEST_BACKEND": "default"}) == []
+
+
 @pytest.mark.parametrize(
     "entry", [{"x": None}, {"x": {}}, {"x": ADDRESS | {"OPTION": {}}}, {"": ADDRESS}]
 )

@@ -61,8 +61,14 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def client(self) -> ApiClient:
         return cast(ApiKey, self.request.auth).client
 
+    @property
+    def test_backend(self) -> str | None:
+        """The only backend a test key may use; None where the key is a live one."""
+        return conf().TEST_BACKEND if cast(ApiKey, self.request.auth).is_test else None
+
     def get_queryset(self) -> QuerySet[PushRequest]:
-        return super().get_queryset().filter(client=self.client)
+        rows = super().get_queryset().filter(client=self.client)
+        return rows if self.test_backend is None else rows.filter(backend=self.test_backend)
 
     def get_object(self) -> PushRequest:
         return self.get_queryset().get(pk=self.kwargs["id"])
@@ -74,7 +80,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
         submission = NewPushRequestSerializer().read(
-            request.data, self.trace, CallbackUrls(self.client)
+            request.data, self.trace, CallbackUrls(self.client), self.test_backend
         )
         if validate_only:
             return Response(status=204)
@@ -99,7 +105,9 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         call = call_of(request, self.client)
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
-        items = BatchSerializer().read(request.data, self.trace, CallbackUrls(self.client))
+        items = BatchSerializer().read(
+            request.data, self.trace, CallbackUrls(self.client), self.test_backend
+        )
         if validate_only:
             valid = {"status": 204}
             tickets = [valid if isinstance(i, Submission) else _refused(i) for i in items]
