@@ -24,9 +24,10 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
-from rq.utils import str_to_date
+from rq.utils import as_text, str_to_date
 
 from .conf import conf
+from .processes import is_dead, new_token
 from .states import Priority
 
 __all__ = [
@@ -267,12 +268,23 @@ class Lease:
             lock = connection().lock(
                 self._name, timeout=self._seconds, blocking=False, thread_local=False
             )
-            if not lock.acquire():
+            if not lock.acquire(token=new_token()) and not self._inherit(lock):
                 return False
         except RedisError:
             return True
         self._lock = lock
         return True
+
+    def _inherit(self, lock: Lock) -> bool:
+        """Take it from a process that is certainly dead, before it runs out."""
+        holder = as_text(connection().get(self._name) or "")
+        if not holder or not is_dead(holder):
+            return False
+        try:
+            lock.do_release(holder)
+        except LockError:
+            pass  # somebody else was first
+        return bool(lock.acquire(token=new_token()))
 
     def drop(self) -> None:
         """Give it back, so that the next one need not wait until it runs out."""

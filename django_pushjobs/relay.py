@@ -196,12 +196,13 @@ def _prune(now: datetime) -> int:
 def run(stop: threading.Event) -> None:
     """Sweep every ``RELAY_INTERVAL`` seconds until ``stop`` is set. Errors are reported.
 
-    Of all relays of a site one sweeps; where it is gone, another one takes over.
+    Of all relays of a site one sweeps. Where its process has died, those of the same machine see
+    that and take over at once; the others when its lease has run out.
     """
     lease = Lease("relay", conf().RELAY_INTERVAL * LEASE_SWEEPS)
     seen_at, lenient_until = time.monotonic(), 0.0
     with sentry.background("relay"):
-        while not stop.wait(conf().RELAY_INTERVAL):
+        while not stop.is_set():
             try:
                 if lease.hold():
                     now = time.monotonic()
@@ -218,5 +219,6 @@ def run(stop: threading.Event) -> None:
             except Exception as error:
                 logger.exception("Relay: unexpected error")
                 sentry.capture(error)
+            stop.wait(conf().RELAY_INTERVAL)
         lease.drop()
         connections.close_all()

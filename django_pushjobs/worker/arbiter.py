@@ -48,7 +48,7 @@ LAST_WORDS = 3.0
 MAX_BOOT_FAILURES = 5
 #: Seconds before a replacement: doubles with each death in a row, up to the caps. One that had
 #: booted was doing work that waits now.
-BACKOFF_BASE, BACKOFF_CAP, BOOTED_CAP = 0.5, 30.0, 2.0
+BACKOFF_BASE, BACKOFF_CAP, BOOTED_CAP = 0.5, 30.0, 0.5
 #: A child that lived so long did not die of its birth.
 STABLE_AFTER = 10.0
 
@@ -164,7 +164,8 @@ class Arbiter:
         self._noted.append(signum)
 
     def _wait(self) -> int:
-        signal.setitimer(signal.ITIMER_REAL, TICK)
+        until_spawn = self._spawn_at - time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, until_spawn if 0 < until_spawn < TICK else TICK)
         return signal.sigwait(SIGNALS)
 
     def _handle(self, signum: int) -> None:

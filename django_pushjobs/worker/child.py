@@ -142,13 +142,16 @@ class Child:
                 logger.warning("Worker %s: %d jobs of %s recovered", self.worker.name, count, name)
         self.watchdog.start()
         gevent.spawn(self._beat)
-        if self.seat.slot == 0:
-            for path in self.options.services:
-                service = import_string(path)
-                threading.Thread(target=service, args=(self._stop_services,), daemon=True).start()
+        for path in self._services():
+            service = import_string(path)
+            threading.Thread(target=service, args=(self._stop_services,), daemon=True).start()
         # From here on there are handlers for what the arbiter had blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("Worker %s is ready", self.worker.name)
+
+    def _services(self) -> tuple[str, ...]:
+        services = self.options.services
+        return (*services, *self.options.single_services) if self.seat.slot == 0 else services
 
     def _beat(self) -> None:
         published_at = 0.0

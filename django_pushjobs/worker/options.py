@@ -36,8 +36,9 @@ class WorkerOptions:
     :param worker_ttl: how long RQ believes in a worker it has not heard of.
     :param graceful_timeout: how long a stop waits for running jobs.
     :param hang_timeout: how long a child may be silent before it is killed and replaced.
-    :param services: dotted paths of callables that run beside the jobs in the first child; each
-        gets a :class:`threading.Event` that is set when it shall return.
+    :param services: dotted paths of callables that run beside the jobs in every child; each gets a
+        :class:`threading.Event` that is set when it shall return.
+    :param single_services: the same, in the first child only.
     """
 
     queues: tuple[str, ...]
@@ -58,6 +59,7 @@ class WorkerOptions:
     queue_class: str | None = None
     log_level: str = "INFO"
     services: tuple[str, ...] = ()
+    single_services: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for option, lowest, highest in (

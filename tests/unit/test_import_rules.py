@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "pure": [],
     "sentry": ["root", "pure"],
     "data": ["root", "pure"],
-    "edges": ["root", "pure"],
+    "edges": ["root", "process", "pure"],
     "actions": ["root", "process", "pure", "data", "edges", "sentry"],
     "surface": ["root", "pure", "data", "edges", "sentry", "actions", "supervisor", "child"],
     "supervisor": ["root"],

@@ -116,16 +116,13 @@ class Command(BaseCommand):
         try:
             return WorkerOptions(
                 queues=queues,
-                services=self._services(options),
+                services=() if options["no_relay"] else (RELAY,),
+                single_services=(RELOADER,) if options["reload"] else (),
                 log_level=LOG_LEVELS[options["verbosity"]],
                 **given,
             )
         except OptionError as error:
             raise CommandError(str(error)) from None
-
-    def _services(self, options: dict[str, Any]) -> tuple[str, ...]:
-        relay = () if options["no_relay"] else (RELAY,)
-        return (*relay, RELOADER) if options["reload"] else relay
 
     def _check(self, options: WorkerOptions) -> None:
         try:
