@@ -20,6 +20,8 @@ EXTRAS = {
         # Structured fields (RFC 9651) in headers.
         "http-sf>=1.2",
     ],
+    # The client for third parties; it needs no Django.
+    "client": ["httpx>=0.27"],
     "postgres": ["psycopg[binary,pool]>=3.2"],
     # Logs of the worker as JSON.
     "json": ["python-json-logger>=3.1"],
@@ -29,6 +31,7 @@ EXTRAS = {
 # What the example project, the tests and the tools use besides.
 EXTRAS["dev"] = [
     *EXTRAS["api"],
+    *EXTRAS["client"],
     *EXTRAS["postgres"],
     *EXTRAS["embedded"],
     *EXTRAS["json"],
@@ -41,6 +44,7 @@ EXTRAS["dev"] = [
     "gunicorn",
     "mypy",
     "nox",
+    "openapi-python-client",
     "psutil",
     "pytest",
     "pytest-django",
@@ -48,6 +52,7 @@ EXTRAS["dev"] = [
     "pytest-xdist",
     "rich",
     "ruff",
+    "schemathesis>=4.0",
     "setuptools>=77",
     "standardwebhooks",
     "trustme",

@@ -52,7 +52,7 @@ register = _operation(
     "Register an endpoint",
     "The answer holds its secret, this once. The URL must be https, and its host on the public "
     "internet; that is checked now and at every call.",
-    schema._answers(201, CallbackSecretSerializer, "Registered.", 400, 413, 415),
+    schema._answers(201, CallbackSecretSerializer, "Registered.", 400, 409, 413, 415),
     request=NewEndpointSerializer,
     parameters=[schema._location(201)],
     examples=[

@@ -70,7 +70,7 @@ class EventTypesField(ListField):
         return [word if isinstance(word, str) else "" for word in words]
 
 
-_TYPES = {"items": {"type": "string", "enum": list(CHOICES)}, "uniqueItems": True}
+_TYPES = {"items": {"type": "string", "enum": list(CHOICES)}}
 _URL_HELP = "https, on the public internet, without credentials and fragment."
 
 

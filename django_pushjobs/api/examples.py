@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .problems import INVALID_PUSH_REQUEST
+from .problems import INSUFFICIENT_SCOPE, INVALID_PUSH_REQUEST, QUOTA_EXCEEDED
 
 _ID = "019a9f2c-7b1e-7c3a-9d55-0b6f2a4c8e11"
 _URL = f"https://push.example.com/api/v1/push-requests/{_ID}"
@@ -66,6 +66,24 @@ INVALID: dict[str, Any] = {
             "code": "unknown_field",
         },
     ],
+}
+INSUFFICIENT: dict[str, Any] = {
+    "type": INSUFFICIENT_SCOPE,
+    "title": "Insufficient scope",
+    "status": 403,
+    "detail": "The API key lacks the scope 'submit'.",
+    "scope": "submit",
+    "instance": "/api/v1/push-requests",
+    "request_id": "b7d1a4e2",
+}
+EXCEEDED: dict[str, Any] = {
+    "type": QUOTA_EXCEEDED,
+    "title": "Quota exceeded",
+    "status": 429,
+    "detail": "Too many calls.",
+    "violated-policies": ["burst"],
+    "instance": "/api/v1/push-requests",
+    "request_id": "b7d1a4e2",
 }
 NEW_BATCH: dict[str, Any] = {"items": [NEW, {"recipients": ["device-token-3"], "title": "Hello"}]}
 BATCH_ANSWER: dict[str, Any] = {

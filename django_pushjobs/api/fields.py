@@ -84,6 +84,9 @@ class IntegerField(StrictField):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool):  # which Python takes for a number
             self.fail("invalid_type")
+        if isinstance(data, float) and data.is_integer():
+            # To JSON Schema 1.0 is whole, and some languages know no other numbers.
+            return int(data)
         return super().to_internal_value(data)
 
 

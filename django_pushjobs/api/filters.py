@@ -26,11 +26,10 @@ class AwareTimeField(forms.CharField):
     }
 
     def clean(self, value: Any) -> datetime | None:
-        text = super().clean(value)
-        if not text:
+        if value is None:
             return None
         try:
-            time = parse_time(text)
+            time = parse_time(super().clean(value))
         except ValueError:
             time = None
         if time is None or timezone.is_naive(time):

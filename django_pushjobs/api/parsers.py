@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from .problems import BodyTooLarge
+
+#: Levels of objects and arrays in a body.
+MAX_DEPTH = 64
 
 
 class StrictJSONParser(BaseParser):
     """RFC 8259 in UTF-8, with I-JSON's rule (RFC 7493, section 2.3) that names are unique.
 
-    NaN and Infinity are no JSON. The body may have ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes, which
-    Django itself does not enforce on a body that is read as a stream.
+    NaN and Infinity are no JSON, and no number that a parser would turn into them is taken: it has
+    to fit a double (section 2.2), and a whole one 64 bits. The body may have
+    ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes, which Django itself does not enforce on a body that is
+    read as a stream, and :data:`MAX_DEPTH` levels.
     """
 
     media_type = "application/json"
@@ -32,26 +39,71 @@ class StrictJSONParser(BaseParser):
         :raises ParseError: it is not such JSON.
         :raises BodyTooLarge: it has too many bytes.
         """
-        body = _read(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        request = (parser_context or {}).get("request")
+        body = _read(stream, _length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
-            return json.loads(
-                body.decode(), parse_constant=_no_constant, object_pairs_hook=_unique_names
+            value = json.loads(
+                body.decode(),
+                parse_constant=_no_constant,
+                parse_int=_small_int,
+                parse_float=_finite_float,
+                object_pairs_hook=_unique_names,
             )
         except UnicodeDecodeError:
             raise ParseError("The body is not valid UTF-8.") from None
         except ValueError as error:
             raise ParseError(f"The body is not valid JSON: {error}.") from None
         except RecursionError:
-            raise ParseError("The body is nested too deeply.") from None
+            raise _too_deep() from None
+        # What opens no more than so many cannot be deeper.
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+            raise _too_deep()
+        return value
 
 
-def _read(stream: IO[bytes], limit: int | None) -> bytes:
+def _too_deep() -> ParseError:
+    return ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        containers = [v for v in level if isinstance(v, dict | list)]
+        level = [item for v in containers for item in (v.values() if isinstance(v, dict) else v)]
+        if not containers:
+            return False
+    return True
+
+
+def _length(request: Request | None) -> int:
+    """The length that the call announced; 0 where it did not, as with chunks."""
+    announced = str(request.META.get("CONTENT_LENGTH", "")) if request is not None else ""
+    return int(announced) if announced.isdecimal() else 0
+
+
+def _read(stream: IO[bytes], announced: int, limit: int | None) -> bytes:
     if limit is None:
         return stream.read()
+    if announced > limit:
+        raise BodyTooLarge(f"The body has more than {limit} bytes.")
     body = stream.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLarge(f"The body has more than {limit} bytes.")
     return body
+
+
+def _small_int(digits: str) -> int:
+    # Its length first: to convert a million digits takes long.
+    if len(digits) > 20 or not -(2**63) <= (number := int(digits)) < 2**64:
+        raise ValueError(f"the number {digits[:24]} does not fit 64 bits")
+    return number
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits[:24]} does not fit a double")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

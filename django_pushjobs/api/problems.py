@@ -119,8 +119,10 @@ def problem_for(error: Exception) -> Problem:
                 errors=[e.as_dict() for e in error.errors],
             )
         case InvalidCallbackEndpoint():
+            # Nothing is wrong with it where there are only too many already.
+            too_many = {e.code for e in error.errors} == {"too_many"}
             return Problem(
-                status=400,
+                status=409 if too_many else 400,
                 type=INVALID_CALLBACK_ENDPOINT,
                 title="Invalid callback endpoint",
                 detail=_count(len(error.errors)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import is_jsonschema_compliant
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -25,7 +26,18 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from .. import __version__
-from .examples import BATCH_ANSWER, DONE, EVENT, INVALID, NEW, NEW_BATCH, QUEUED
+from .examples import (
+    BATCH_ANSWER,
+    DONE,
+    EVENT,
+    EXCEEDED,
+    INSUFFICIENT,
+    INVALID,
+    NEW,
+    NEW_BATCH,
+    QUEUED,
+)
+from .permissions import scope_for
 from .problems import MEDIA_TYPE
 from .serializers import (
     BatchSerializer,
@@ -56,9 +68,12 @@ _TAG = "Push requests"
 _HEADERS = [
     OpenApiParameter(
         "X-Request-ID",
-        {"type": "string", "maxLength": 128},
+        str,
         OpenApiParameter.HEADER,
-        description="Your id of this call, to find it in the logs of both sides.",
+        description=(
+            "Your id of this call, to find it in the logs of both sides: up to 128 visible ASCII "
+            "characters; any other is replaced."
+        ),
     ),
     OpenApiParameter(
         "traceparent",
@@ -78,7 +93,28 @@ _HEADERS = [
         str,
         OpenApiParameter.HEADER,
         description='RFC 6750; `error="invalid_token"` where a key came.',
-        response=[401],
+        response=[401, 403],
+    ),
+    OpenApiParameter(
+        "RateLimit-Policy",
+        str,
+        OpenApiParameter.HEADER,
+        description='The limits of this client, such as `"burst";q=100;w=60`; absent without any.',
+        response=True,
+    ),
+    OpenApiParameter(
+        "RateLimit",
+        str,
+        OpenApiParameter.HEADER,
+        description='How those that this call has asked stand, such as `"burst";r=50;t=30`.',
+        response=True,
+    ),
+    OpenApiParameter(
+        "Retry-After",
+        int,
+        OpenApiParameter.HEADER,
+        description="Seconds to wait; absent where waiting does not help.",
+        response=[429],
     ),
 ]
 
@@ -91,6 +127,13 @@ class ApiSchema(AutoSchema):
 
     def get_tags(self) -> list[str]:
         return [_TAG]
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        """The scope that a key needs; OpenAPI 3.0 has no place for it."""
+        has_place = is_jsonschema_compliant()  # type: ignore[no-untyped-call]
+        scopes = [scope_for(self.view, self.method).value] if has_place else []
+        auth: list[dict[str, list[str]]] = super().get_auth()
+        return [dict.fromkeys(requirement, scopes) for requirement in auth]
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -144,9 +187,17 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     instance = serializers.CharField(required=False, help_text="Path of the call.")
     request_id = serializers.CharField(required=False, help_text="`X-Request-ID` of the call.")
+    scope = serializers.CharField(required=False, help_text="403: what the key is not good for.")
     errors = ProblemErrorSerializer(  # type: ignore[assignment]
         many=True, required=False, help_text="What is wrong; at most 100 are listed."
     )
+
+    def get_fields(self) -> dict[str, Any]:
+        # Names of the IETF's are no names of Python's.
+        policies = serializers.ListField(
+            child=serializers.CharField(), required=False, help_text="429: the limits exceeded."
+        )
+        return {**super().get_fields(), "violated-policies": policies}
 
 
 @extend_schema_serializer(component_name="BatchTicket")
@@ -188,14 +239,23 @@ _NEW_EXAMPLE = OpenApiExample("To two devices", value=NEW, request_only=True)
 
 _PROBLEMS = {
     400: "The body or a parameter is not acceptable; nothing was stored.",
-    401: "There is no key, or it is wrong, revoked or expired.",
+    401: "There is no key, or it is wrong, revoked or expired, or of another network.",
+    403: "The key lacks a scope.",
     404: "There is no such push request of this client.",
     409: "Its state does not allow this, or a call with this key is in progress.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The `Idempotency-Key` belongs to another call.",
+    429: "A limit of this client is exceeded; repeat after `Retry-After` seconds.",
     501: "This server has no event streams.",
     503: "The database cannot be reached; repeat after `Retry-After` seconds.",
+}
+
+
+_PROBLEM_EXAMPLES = {
+    400: [OpenApiExample("Two errors", value=INVALID)],
+    403: [OpenApiExample("A key to read", value=INSUFFICIENT)],
+    429: [OpenApiExample("Too many calls", value=EXCEEDED)],
 }
 
 
@@ -205,11 +265,9 @@ def _answers(status: int, shape: Any, description: str, *problems: int, **kwargs
         status: OpenApiResponse(shape, description, **kwargs),
         **{
             (code, MEDIA_TYPE): OpenApiResponse(
-                ProblemSerializer,
-                _PROBLEMS[code],
-                examples=[OpenApiExample("Two errors", value=INVALID)] if code == 400 else [],
+                ProblemSerializer, _PROBLEMS[code], examples=_PROBLEM_EXAMPLES.get(code, [])
             )
-            for code in sorted({401, 503, *problems})
+            for code in sorted({401, 403, 429, 503, *problems})
         },
     }
 
@@ -461,6 +519,7 @@ _DEFAULTS = {
     if not name.startswith("SERVE_") and name != "DEFAULT_GENERATOR_CLASS"  # cannot be patched
 }
 _SETTINGS = _DEFAULTS | {
+    "OAS_VERSION": "3.1.1",
     "TITLE": "Push requests",
     "DESCRIPTION": DESCRIPTION.strip(),
     "VERSION": __version__,
@@ -482,9 +541,32 @@ def _document() -> dict[str, Any]:
     with _lock, override("en"), patched_settings(_SETTINGS):
         generator = SchemaGenerator(patterns=urlpatterns)  # type: ignore[no-untyped-call]
         document: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
-    if not document["openapi"].startswith("3.0"):
-        document["webhooks"] = WEBHOOKS
+    document["webhooks"] = WEBHOOKS
+    # The generator asks nested serializers for no such thing.
+    document["components"]["schemas"]["NewBatch"]["properties"]["items"]["minItems"] = 1
+    for operation in _operations(document):
+        _close(operation.get("requestBody"), document["components"]["schemas"])
     return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _close(node: Any, schemas: dict[str, Any]) -> None:
+    """Say of every object in a body that it has no other members than those that are listed."""
+    if isinstance(node, list):
+        for item in node:
+            _close(item, schemas)
+    elif isinstance(node, dict):
+        if "$ref" in node:
+            _close(schemas[node["$ref"].rpartition("/")[2]], schemas)
+        if node.get("type") == "object" and "properties" in node:
+            node.setdefault("additionalProperties", False)
+        for key, value in node.items():
+            if key != "examples":
+                _close(value, schemas)
 
 
 def document(server: str) -> dict[str, Any]:

@@ -38,9 +38,11 @@ from .fields import (
 )
 from .tracing import Trace
 
+#: A text that people read: of the control characters only tabs and the ends of lines.
+_TEXT = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f]*$"}
 _RECIPIENT = {
     "oneOf": [
-        {"type": "string", "description": "An address, such as a device token."},
+        {"type": "string", "minLength": 1, "description": "An address, such as a device token."},
         {
             "type": "object",
             "description": 'Somebody the server knows: `{"kind": value}`.',
@@ -61,10 +63,14 @@ class SubmissionSerializer(serializers.Serializer[Submission]):
         help_text="Who gets the message: addresses, or objects with one key.",
     )
     title = StringField(
-        required=False, schema={"maxLength": MAX_TITLE}, help_text="The headline of the message."
+        required=False,
+        schema={"maxLength": MAX_TITLE, **_TEXT},
+        help_text="The headline of the message.",
     )
     body = StringField(
-        required=False, schema={"maxLength": MAX_BODY}, help_text="The text of the message."
+        required=False,
+        schema={"maxLength": MAX_BODY, **_TEXT},
+        help_text="The text of the message.",
     )
     data = ObjectField(  # type: ignore[assignment]
         required=False, help_text="What the app on the device gets besides."
@@ -330,7 +336,7 @@ class PushRequestSerializer(serializers.Serializer[PushRequest]):
     priority = serializers.ChoiceField(choices=Priority.choices, read_only=True)
     counts = CountsSerializer(source="*", read_only=True)
     error = serializers.SerializerMethodField(help_text="Set where it is done and not succeeded.")
-    result = serializers.JSONField(
+    result = serializers.DictField(
         read_only=True, allow_null=True, help_text="Addresses by code of their error."
     )
     attempts = serializers.IntegerField(read_only=True, help_text="Attempts that were begun.")

@@ -23,6 +23,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
-    # Everything else below our own name, so that a mistaken address gets a problem as well.
-    re_path(r"^(?:push-requests|callback-endpoints|callbacks)(?:/.*)?$", NotFoundView.as_view()),
+    # Everything else, so that a mistaken address gets a problem as well.
+    re_path(r"", NotFoundView.as_view()),
 ]

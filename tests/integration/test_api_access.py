@@ -89,6 +89,25 @@ def test_other_methods(acme: ThirdParty, method: str) -> None:
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/v1/", "/api/v1/none", "/api/v1/push-request/x", "/api/v1//"]
+)
+def test_below_its_address_everything_else_is_a_problem(path: str) -> None:
+    for response in (Client().get(path), Client().post(path)):
+        assert problem(response)["status"] == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/v1/docs"])
+def test_what_needs_no_key_has_problems_too(path: str) -> None:
+    assert Client().get(path).status_code == 200
+    assert problem(Client().post(path))["status"] == 405
+
+
+def test_a_host_that_is_not_ours(acme: ThirdParty, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["push.example.com"]
+    assert acme.post(body={"recipients": ["token"]}).status_code == 400
+
+
 def test_there_is_one_representation(acme: ThirdParty) -> None:
     for accept in ("text/html", "application/xml", "application/problem+json"):
         response = acme.get(Accept=accept)

@@ -103,7 +103,8 @@ def test_a_client_has_so_many_endpoints_at_most(
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_ENDPOINTS", 1)
     register(acme, "http://127.0.0.1/")
-    assert faults(call(acme, "post", ENDPOINTS, {"url": "http://127.0.0.1/"})) == {("", "too_many")}
+    refused = problem(call(acme, "post", ENDPOINTS, {"url": "http://127.0.0.1/"}))
+    assert (refused["status"], refused["errors"][0]["code"]) == (409, "too_many")
 
 
 def test_change_and_delete(acme: ThirdParty, receiver: Provider) -> None:

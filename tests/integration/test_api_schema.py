@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
-from jsonschema import Draft4Validator
+from jsonschema import Draft202012Validator
 from pytest_django import Settings
 
 from django_pushjobs.api import examples, schema
@@ -68,6 +68,17 @@ def test_is_valid_and_was_made_without_a_warning() -> None:
     validate_schema(document)
 
 
+def test_is_openapi_3_1(document: Any) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert "nullable" not in str(document)
+
+
+def test_a_body_may_have_no_other_members(document: Any) -> None:
+    for name in ("NewPushRequest", "NewBatch"):
+        assert document["components"]["schemas"][name]["additionalProperties"] is False
+    assert "additionalProperties" not in document["components"]["schemas"]["PushRequest"]
+
+
 def test_is_made_without_a_warning_in_the_schema_of_a_project(settings: Settings) -> None:
     call_command(
         "spectacular",
@@ -85,8 +96,12 @@ def test_describes_every_operation(document: Any) -> None:
         operation = found[key]
         assert operation["summary"]
         assert operation["description"]
-        assert operation["security"] == [{"bearer": []}, {"apiKey": []}]
-        assert {status, "401", "503"} <= operation["responses"].keys()
+        scope = operation["security"][0]["bearer"]
+        reads = key[1] == "get" or key[0].endswith("/receipts")
+        of_others = ["callbacks"] if "callback" in key[0] else ["submit"]
+        assert scope == (["read"] if reads and "callback" not in key[0] else of_others)
+        assert operation["security"] == [{"bearer": scope}, {"apiKey": scope}]
+        assert {status, "401", "403", "429", "503"} <= operation["responses"].keys()
         for code, response in operation["responses"].items():
             if code in ("204", "304"):
                 assert "content" not in response
@@ -95,7 +110,7 @@ def test_describes_every_operation(document: Any) -> None:
             if code == "200" and key in STREAMS:
                 media_type = "text/event-stream"
             assert list(response["content"]) == [media_type]
-            assert "X-Request-ID" in response["headers"]
+            assert {"X-Request-ID", "RateLimit-Policy", "RateLimit"} <= response["headers"].keys()
         assert "Retry-After" in operation["responses"]["503"]["headers"]
         assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
     assert document["servers"] == [{"url": "/api/v1"}]
@@ -109,20 +124,10 @@ def test_what_it_promises_of_headers_is_so(document: Any) -> None:
 
 def check(document: Any, name: str, value: Any) -> None:
     """Make sure that ``value`` is what the component ``name`` says."""
-    # OpenAPI 3.0's `nullable` in the words of JSON Schema.
-    components = _nullable(document["components"])
+    components = document["components"]
     reference = {"$ref": f"#/components/schemas/{name}", "components": components}
-    validator = Draft4Validator({"allOf": [reference], "components": components})
+    validator = Draft202012Validator(reference)
     assert [e.message for e in validator.iter_errors(value)] == []
-
-
-def _nullable(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_nullable(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    plain = {key: _nullable(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
 
 
 @pytest.mark.django_db
@@ -146,6 +151,8 @@ def test_answers_and_examples_are_as_described(document: Any) -> None:
         (examples.QUEUED, "PushRequest"),
         (examples.DONE, "PushRequest"),
         (examples.INVALID, "Problem"),
+        (examples.INSUFFICIENT, "Problem"),
+        (examples.EXCEEDED, "Problem"),
         (examples.NEW_BATCH, "NewBatch"),
         (examples.BATCH_ANSWER, "BatchAnswer"),
     ]:

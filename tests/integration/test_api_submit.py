@@ -195,24 +195,50 @@ def test_malformed_json_is_a_problem(acme: ThirdParty, body: bytes) -> None:
     assert problem(response)["detail"].startswith("The body is n")
 
 
-def test_numbers_that_are_json_but_hardly_numbers(acme: ThirdParty) -> None:
-    assert faults(acme.post(body=b'{"recipients": ["t"], "data": {"x": 1e999}}')) == {
-        ("/data", "invalid_json")
-    }
-    huge = int("9" * 4_000)
-    assert acme.post(body={"recipients": ["t"], "data": {"x": huge}}).status_code == 202
-    assert PushRequest.objects.get().data == {"x": huge}
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 20, "-9223372036854775809"])
+def test_numbers_that_are_json_but_fit_nowhere(acme: ThirdParty, number: str) -> None:
+    body = f'{{"recipients": ["t"], "data": {{"x": {number}}}}}'.encode()
+    response = acme.post(body=body)
+    assert response.status_code == 400
+    assert "does not fit" in problem(response)["detail"]
+
+
+def test_the_greatest_numbers(acme: ThirdParty) -> None:
+    data = {"x": [2**64 - 1, -(2**63), 1.7976931348623157e308, 5e-324]}
+    assert acme.post(body={"recipients": ["t"], "data": data}).status_code == 202
+    assert PushRequest.objects.get().data == data
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 1
 
 
 def test_nesting_that_the_parser_takes_but_nobody_needs(acme: ThirdParty) -> None:
-    deep: Any = 1
-    for _ in range(200):
-        deep = [deep]
+    deep = nested(62)
     assert faults(acme.post(body={"recipients": [deep], "data": {"x": deep}, "y": deep})) == {
         ("/recipients/0", "invalid_recipient"),
         ("/data", "too_deep"),
         ("/y", "unknown_field"),
     }
+
+
+@pytest.mark.parametrize("levels", [64, 500, 100_000])
+def test_nesting_that_is_too_deep_for_the_parser(acme: ThirdParty, levels: int) -> None:
+    response = acme.post(body=b'{"y":' + b"[" * levels + b"]" * levels + b"}")
+    assert response.status_code == 400
+    assert problem(response)["detail"] == "The body is nested deeper than 64 levels."
+
+
+def test_a_body_that_announces_too_much_is_not_read(acme: ThirdParty, settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    response = acme.http.post(
+        "/api/v1/push-requests",
+        data=b"{}",
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {acme.secret}"},
+        CONTENT_LENGTH="11",
+    )
+    assert response.status_code == 413
 
 
 def test_a_body_that_is_missing(acme: ThirdParty) -> None:

@@ -8,9 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,24 @@ class Stack:
         program.says("is ready", times=int(chosen[1]) if chosen else 2)
         return program
 
+    def web(self, **environment: str) -> str:
+        """Start a web server with four threads and return its URL once it answers."""
+        options = ["--bind=127.0.0.1:0", "--worker-class=gthread", "--threads=4"]
+        # The server's own warnings are not ours.
+        environment = {"PYTHONWARNINGS": "default", **environment}
+        program = self.python("-m", "gunicorn", "example_project.wsgi", *options, **environment)
+        (url,) = program.says(r"Listening at: (\S+)")
+        eventually(partial(_answers, url), what=f"{url} answers")
+        return url
+
+    def key(self, client: str = "acme") -> str:
+        """Return the secret of a new key of a new client of the API."""
+        return self.run(
+            "from django_pushjobs.models import ApiClient, ApiKey\n"
+            f"client = ApiClient.objects.create(name={client!r})\n"
+            "print(ApiKey.objects.issue(client, 'tests')[1])"
+        )
+
     def gateway(self, latency_ms: int = 20, **options: str) -> None:
         """Start the gateway simulator; what is submitted afterwards is pushed to it."""
         flags = [f"--{name}={value}" for name, value in options.items()]
@@ -189,6 +209,14 @@ class Stack:
         for program in reversed(self.programs):
             program.end()
         self.redis.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/openapi.json", timeout=10):
+            return True
+    except urllib.error.URLError:
+        return False
 
 
 @contextmanager

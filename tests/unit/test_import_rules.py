@@ -46,6 +46,7 @@ LAYERS = {
         "worker.launcher",
     ],
     "child": ["worker.*"],
+    "client": ["client", "client.*"],
 }  # fmt: skip
 
 #: Layer -> the layers it may import, besides itself.
@@ -60,6 +61,7 @@ MAY_IMPORT = {
     "surface": ["root", "pure", "data", "edges", "sentry", "actions", "supervisor", "child"],
     "supervisor": ["root"],
     "child": ["root", "process", "supervisor", "sentry"],
+    "client": [],
 }
 
 #: Single modules that a layer may not import although it may import their layer.
@@ -96,11 +98,13 @@ OWNERS = {
     "django_filters": ["api", "api.*"],
     "drf_spectacular": ["api", "api.*"],
     "http_sf": ["api", "api.*"],
+    "httpx": ["client.*"],
     "rest_framework_api_key.crypto": ["models", "models.*"],
 }
 
 #: What the base install comes without.
 EXTRAS = [
+    "httpx",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -193,7 +197,7 @@ def test_a_third_party_package_is_imported_by_its_owner_only(module: str) -> Non
             continue
         if own in STDLIB_ONLY:
             wrong.append(f"{module}:{line} imports {name}; {own} has the standard library only")
-        elif name.partition(".")[0] != "django":
+        elif name.partition(".")[0] != "django" or own == "client":
             owners = _owners(name)
             if not any(fnmatchcase(module, owner) for owner in owners):
                 belongs = f"it belongs to {owners}" if owners else "give it an owner in OWNERS"
@@ -249,11 +253,25 @@ def test_the_base_install_imports_without_the_extras() -> None:
     names = [
         f"{PACKAGE}.{module}"
         for module in MODULES
-        if module != "__init__" and module.partition(".")[0] not in {"api", "admin"}
+        if module != "__init__" and module.partition(".")[0] not in {"api", "admin", "client"}
     ]
     script = WITHOUT_EXTRAS.format(blocked=EXTRAS, package=PACKAGE, modules=names)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_client_of_third_parties_needs_no_django() -> None:
+    script = WITHOUT_EXTRAS.partition("import django\n")[0].format(
+        blocked=["django", "redis", "rq"]
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{script}\nimport {PACKAGE}.client"],
         cwd=ROOT.parent,
         capture_output=True,
         text=True,

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, JsonResponse
-from django.views.generic import TemplateView, View
+from django.http import Http404
+from django.template.response import TemplateResponse
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from .. import schema
 from ..base import ApiView
 
 
-class NotFoundView(ApiView):
-    """Answers where there is nothing, with a problem as everywhere."""
+class PublicView(ApiView):
+    """Needs no key, and is not described."""
 
     authentication_classes = ()
     permission_classes = ()
     schema = None
 
+
+class NotFoundView(PublicView):
+    """Answers where there is nothing, with a problem as everywhere."""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise Http404
 
 
-class OpenApiView(View):
-    """The OpenAPI document of this API alone; needs no key."""
+class OpenApiView(PublicView):
+    """The OpenAPI document of this API alone."""
 
-    def get(self, request: HttpRequest) -> JsonResponse:
+    def get(self, request: Request) -> Response:
         mount = request.path.rpartition("/")[0]
-        return JsonResponse(schema.document(server=mount or "/"))
+        return Response(schema.document(server=mount or "/"))
 
 
-class DocsView(TemplateView):
-    """The document for people, all from static files of this host; needs no key."""
+class DocsView(PublicView):
+    """The document for people, all from static files of this host."""
 
-    template_name = "django_pushjobs/api/docs.html"
+    def get(self, request: Request) -> TemplateResponse:
+        return TemplateResponse(request._request, "django_pushjobs/api/docs.html")
