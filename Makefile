@@ -32,6 +32,7 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.pipeline
 
 chaos: $(VENV)/.installed
 	@$(BIN)/python -m tests.chaos $(ARGS)

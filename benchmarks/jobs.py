@@ -1,12 +1,15 @@
-"""The two jobs that every peer runs: one that does nothing, and one that pushes.
+"""The jobs that every peer runs: one that does nothing, one that pushes, and one that claims a row
+of a database, pushes, and writes back what came of it.
 
-A third one computes, to see what more processes bring.
+A further one computes, to see what more processes bring.
 
-Each notes when it starts and when it is done. ``index`` is the number of the job in its trial.
+Each but the one with a database notes when it starts and when it is done. ``index`` is the number
+of the job in its trial.
 """
 
 from __future__ import annotations
 
+from . import rows
 from .marks import opened
 from .posting import post, post_asyncio
 
@@ -33,6 +36,12 @@ def compute(index: int) -> None:
     MARKS.finish(index)
 
 
+def pipeline(index: int) -> None:
+    if rows.claim(index):
+        post(index)
+        rows.finish(index)
+
+
 async def async_noop(index: int) -> None:
     MARKS.start(index)
     MARKS.finish(index)
@@ -42,3 +51,9 @@ async def async_push(index: int) -> None:
     MARKS.start(index)
     await post_asyncio(index)
     MARKS.finish(index)
+
+
+async def async_pipeline(index: int) -> None:
+    if await rows.async_claim(index):
+        await post_asyncio(index)
+        await rows.async_finish(index)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+_CELERY = ["celery[redis]", "hiredis", "gevent", "geventhttpclient"]
+_DRAMATIQ = ["dramatiq[redis,gevent]", "hiredis", "geventhttpclient"]
+_TASKIQ = ["taskiq", "taskiq-redis", "hiredis", "aiohttp", "uvloop"]
+
 #: Environment -> what pip installs into it. The one called ``ours`` is this project's.
 ENVIRONMENTS: dict[str, list[str]] = {
     "ours": [],
     "rq": ["rq>=3.0", "redis[hiredis]", "gevent", "geventhttpclient"],
-    "celery": ["celery[redis]", "hiredis", "gevent", "geventhttpclient"],
-    "dramatiq": ["dramatiq[redis,gevent]", "hiredis", "geventhttpclient"],
+    "celery": _CELERY,
+    "dramatiq": _DRAMATIQ,
     "huey": ["huey", "redis[hiredis]", "gevent", "geventhttpclient"],
-    "taskiq": ["taskiq", "taskiq-redis", "hiredis", "aiohttp", "uvloop"],
+    "taskiq": _TASKIQ,
     "arq": ["arq", "hiredis", "aiohttp", "uvloop"],
     "streaq": ["streaq", "aiohttp", "uvloop"],
     "saq": ["saq[redis]", "hiredis", "aiohttp", "uvloop"],
+    # With a database to write to.
+    "celery-rows": [*_CELERY, "psycopg[binary,pool]", "django", "django-celery-results"],
+    "dramatiq-rows": [*_DRAMATIQ, "psycopg[binary,pool]"],
+    "taskiq-rows": [*_TASKIQ, "psycopg[binary,pool]"],
 }
 #: Packages whose versions tell what was measured.
 TELLING = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .charts import Row, bars, ranges
 from .goals import MEGABYTE, verdicts
+from .machine import Machine
 from .peers import OURS, PEERS
 from .prose import COMMANDS, INTRODUCTION, MEMORY, METHOD, RUN_IT
 from .results import Figures, Results
@@ -64,9 +65,9 @@ def page(results: Results) -> str:
     """Return the page as reStructuredText."""
     parts = [
         ".. Written by ``python -m benchmarks``. Changes are lost with the next run.",
-        _title("Benchmarks", "=", over=True),
+        title("Benchmarks", "=", over=True),
         INTRODUCTION,
-        _title("The goals"),
+        title("The goals"),
         table(
             ("goal", "measured", ""),
             [(v.goal, v.measured, MARKS[v.reached]) for v in verdicts(results)],
@@ -75,20 +76,20 @@ def page(results: Results) -> str:
     for workload in WORKLOADS.values():
         if medians := results.medians(workload.key):
             parts += [
-                _title(workload.title),
+                title(workload.title),
                 _image(chart_name(workload), workload.title),
                 workload_table(workload, medians),
             ]
             if workload is DRAIN:
                 parts += [_image("benchmarks-cpu.svg", "CPU time of a job that does nothing")]
     if results.commands:
-        parts += [_title("Redis commands"), COMMANDS, commands_table(results)]
+        parts += [title("Redis commands"), COMMANDS, commands_table(results)]
     parts += [
-        _title("What is measured"),
+        title("What is measured"),
         METHOD.format(latency=LATENCY_MS, rounds=results.rounds, seconds=results.seconds),
         MEMORY,
-        _title("The machine"),
-        machine(results),
+        title("The machine"),
+        machine_line(results.machine),
         table(
             ("environment", "versions"),
             [
@@ -99,13 +100,13 @@ def page(results: Results) -> str:
     ]
     if results.failures:
         parts += [
-            _title("What did not work"),
+            title("What did not work"),
             table(
                 ("workload", "peer", "what"),
                 [(w, PEERS[p].name, m.splitlines()[0]) for w, p, m in results.failures],
             ),
         ]
-    parts += [_title("Run it yourself"), RUN_IT]
+    parts += [title("Run it yourself"), RUN_IT]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -144,8 +145,7 @@ def commands_table(results: Results) -> str:
     return table(("", "sent by the worker", "inside scripts", "executed"), rows)
 
 
-def machine(results: Results) -> str:
-    m = results.machine
+def machine_line(m: Machine) -> str:
     before, after = m.load
     place = (
         "The worker had one core to itself; Valkey, the gateway and the harness shared the other."
@@ -192,7 +192,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-def _title(text: str, rule: str = "=", *, over: bool = False) -> str:
+def title(text: str, rule: str = "=", *, over: bool = False) -> str:
     line = rule * len(text)
     return f"{line}\n{text}\n{line}" if over else f"{text}\n{line}"
 

@@ -38,8 +38,9 @@ WORKER_CORE, OTHER_CORE = 0, 1
 class Laboratory:
     """The servers, the marks and the producers that all trials of a run share."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, latency_ms: int = LATENCY_MS) -> None:
         self.folder = folder
+        self.latency_ms = latency_ms
         self.pinned = can_pin()
         self._producers: dict[str, Program] = {}
         self._stack = ExitStack()
@@ -58,7 +59,7 @@ class Laboratory:
             self._stack.callback(marks.unlink)
             self.redis_url = self._serve("valkey")
             self.gateway_url = self._serve(
-                "gateway", "--port", "0", "--latency-ms", str(LATENCY_MS)
+                "gateway", "--port", "0", "--latency-ms", str(self.latency_ms)
             )
             self.redis = redis.Redis.from_url(self.redis_url)
             self._stack.callback(self.redis.close)
@@ -123,6 +124,11 @@ class Laboratory:
         if not answer:
             del self._producers[peer.key]
             raise producer.failure(f"the client of {peer.key} could not send")
+
+    def end_producers(self) -> None:
+        """End the clients; the next ones find the environment as it is by then."""
+        while self._producers:
+            self._producers.popitem()[1].kill()
 
     @contextmanager
     def worker(self, peer: Peer, concurrency: int, *, spread: bool = False) -> Iterator[Program]:

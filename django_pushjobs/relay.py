@@ -67,15 +67,7 @@ def sweep(*, lenient: bool = False) -> Sweep:
     callbacks.
     """
     now = timezone.now()
-    requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
-    running, due, queued, overdue, old, answers = _any(
-        requests.filter(status=Status.RUNNING),
-        requests.due(now),
-        requests.stranded(now - timedelta(seconds=conf().STRANDED_AFTER)),
-        requests.overdue(now),
-        _prunable(now),
-        idempotency.expired(now),
-    )
+    running, due, queued, overdue, old, answers = _any(*looks(now))
     return Sweep(
         # What is recovered is due, and expired rather than rung for where its time is up.
         recovered=(recovered := _recover(now, lenient) if running else 0),
@@ -87,20 +79,34 @@ def sweep(*, lenient: bool = False) -> Sweep:
     )
 
 
+def looks(now: datetime) -> list[QuerySet[Any]]:
+    """Return what a sweep looks for: running, due, stranded, overdue, prunable requests, and kept
+    answers that are too old."""
+    requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
+    return [
+        requests.filter(status=Status.RUNNING),
+        requests.due(now),
+        requests.stranded(now - timedelta(seconds=conf().STRANDED_AFTER)),
+        requests.overdue(now),
+        _prunable(now),
+        idempotency.expired(now),
+    ]
+
+
 def _any(*querysets: QuerySet[Any]) -> list[bool]:
     """Return whether there are rows in each of ``querysets``, in one round trip."""
     connection = connections[querysets[0].db]
-    looks: list[str] = []
+    clauses: list[str] = []
     parameters: list[Any] = []
     for queryset in querysets:
         try:
             sql, values = queryset.values("pk")[:1].query.get_compiler(using=queryset.db).as_sql()
         except EmptyResultSet:
             sql, values = "SELECT 1 WHERE 1 = 0", ()
-        looks.append(f"EXISTS ({sql})")
+        clauses.append(f"EXISTS ({sql})")
         parameters += values
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(looks)}", parameters)
+        cursor.execute(f"SELECT {', '.join(clauses)}", parameters)
         return [bool(found) for found in cursor.fetchone()]
 
 

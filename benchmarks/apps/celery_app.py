@@ -9,7 +9,7 @@ from celery import Celery
 from .. import jobs
 
 app = Celery("benchmarks", broker=os.environ["REDIS_URL"])
-TASKS = {name: app.task(name=name)(getattr(jobs, name)) for name in ("noop", "push")}
+TASKS = {name: app.task(name=name)(getattr(jobs, name)) for name in ("noop", "push", "pipeline")}
 
 
 def send(job: str, index: int) -> None:

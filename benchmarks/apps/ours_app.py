@@ -1,0 +1,26 @@
+"""Push requests of this package: stored and rung for, as a project of its own would."""
+
+from __future__ import annotations
+
+import django
+
+django.setup()
+
+from django_pushjobs.services import submit_many  # noqa: E402
+from django_pushjobs.submissions import Submission  # noqa: E402
+
+BATCH = 1_000
+
+
+def send_many(job: str, indexes: range) -> None:
+    for start in range(0, len(indexes), BATCH):
+        submit_many(
+            [
+                Submission(recipients=[f"token-{index}"], title="Hello", body="A push message")
+                for index in indexes[start : start + BATCH]
+            ]
+        )
+
+
+def send(job: str, index: int) -> None:
+    send_many(job, range(index, index + 1))
