@@ -123,6 +123,9 @@ class Child:
                 dequeue_strategy=DequeueStrategy(options.dequeue_strategy),
             )
         finally:
+            # We are leaving already: a stop that reaches us twice, as where systemd tells each
+            # process of a unit, must not make a death of it.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._stop_services.set()
             connections.close_all()
             sentry.flush(SENTRY_TIMEOUT)
