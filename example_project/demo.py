@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
 
+from .receiver import Receiver
 from .report import Report
 from .screen import Screen
 from .services import Services
@@ -43,11 +44,17 @@ class Demo:
         :raises ApiError: the API did not answer as promised.
         """
         third_party = ThirdParty(self.web_url, self.key, pause=self._pause)
+        with Receiver() as receiver:
+            receiver.secret = third_party.listen(receiver.url) or ""
+            return self._exchange(third_party, receiver)
+
+    def _exchange(self, third_party: ThirdParty, receiver: Receiver) -> Report:
         self.screen.heading(
             f"A third party submits {self.requests:,} push requests"
             f" over {self.connections} connections"
         )
-        with self.screen.progress("accepted", "final", total=self.requests) as progress:
+        phases = ["accepted", "final", *(["told"] if receiver.secret else [])]
+        with self.screen.progress(*phases, total=self.requests) as progress:
             submitted = third_party.submit(
                 list(messages(self.requests)),
                 connections=self.connections,
@@ -59,15 +66,31 @@ class Demo:
                 deadline=time.monotonic() + self.deadline,
                 progress=progress["final"],
             )
-        return self._report(submitted, resources)
+            if receiver.secret:
+                self._wait_until_told(receiver, submitted, progress["told"])
+        return self._report(submitted, resources, receiver)
 
-    def _report(self, submitted: Submitted, resources: dict[str, dict[str, Any]]) -> Report:
+    def _wait_until_told(
+        self, receiver: Receiver, submitted: Submitted, progress: Callable[[int], None]
+    ) -> None:
+        deadline = time.monotonic() + self.deadline
+        while time.monotonic() < deadline:
+            told = sum(key in receiver.told for key in submitted.accepted)
+            progress(told)
+            if told == len(submitted.accepted):
+                break
+            self._pause()
+
+    def _report(
+        self, submitted: Submitted, resources: dict[str, dict[str, Any]], receiver: Receiver
+    ) -> Report:
         return Report(
             asked=self.requests,
             submitted=submitted,
             resources=resources,
             stats=self._ask_gateway("/stats"),
             witnessed=self._ask_gateway("/requests"),
+            told=dict(receiver.told) if receiver.secret else None,
         )
 
     def _ask_gateway(self, path: str) -> Any:

@@ -24,6 +24,7 @@ class Report:
     :param resources: id -> the push request as the API showed it last.
     :param stats: ``GET /stats`` of the gateway.
     :param witnessed: request id -> distinct messages the gateway counted for it.
+    :param told: request id -> status in the callback that was verified; None: there were none.
     """
 
     asked: int
@@ -31,6 +32,7 @@ class Report:
     resources: Mapping[str, Mapping[str, Any]]
     stats: Mapping[str, Any]
     witnessed: Mapping[str, int]
+    told: Mapping[str, str] | None = None
 
     @property
     def statuses(self) -> Counter[str]:
@@ -52,8 +54,15 @@ class Report:
         if (succeeded := self.statuses["succeeded"]) != accepted:
             statuses = ", ".join(f"{number} {status}" for status, number in self.statuses.items())
             yield f"{succeeded} of {accepted} push requests succeeded ({statuses or 'none'})"
+        if self.told is not None and (told := self._told_truly()) != accepted:
+            yield f"{told} of {accepted} push requests were told of truly by a signed callback"
         if self.distinct != accepted:
             yield f"the gateway counted {self.distinct} distinct messages, not {accepted}"
+
+    def _told_truly(self) -> int:
+        """Requests of which a callback told what the API shows."""
+        told = self.told or {}
+        return sum(told.get(key) == row["status"] for key, row in self.resources.items())
 
     def sections(self) -> list[list[Line]]:
         latencies = sorted(self.submitted.accepted.values())
@@ -64,6 +73,7 @@ class Report:
             [
                 ("accepted by the API", f"{accepted:,}", f"of {self.asked:,}"),
                 *((status, f"{number:,}", "") for status, number in statuses.most_common()),
+                *([] if self.told is None else [self._callbacks()]),
             ],
             [
                 ("accept latency p50", _milliseconds(_percentile(latencies, 50)), "POST to 202"),
@@ -79,6 +89,9 @@ class Report:
                 ("gateway: max in flight", f"{self.stats['max_in_flight']:,}", "at one time"),
             ],
         ]
+
+    def _callbacks(self) -> Line:
+        return "told by callback", f"{self._told_truly():,}", "signed, and verified"
 
     def table(self) -> Table:
         table = Table(show_header=False, pad_edge=True)

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PATH = "/api/v1/push-requests"
+ENDPOINTS = "/api/v1/callback-endpoints"
 PAGE_SIZE = 100
 
 
@@ -82,6 +83,20 @@ class ThirdParty:
         self.url = url
         self.key = key
         self._pause = pause
+
+    def listen(self, url: str) -> str | None:
+        """Ask to be called back at ``url`` and nowhere else; return the secret that signs.
+
+        None: the service does not call this machine.
+        """
+        connection = Connection(self.url, self.key)
+        try:
+            for endpoint in connection.call("GET", ENDPOINTS).content["results"]:
+                connection.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}")
+            answer = connection.call("POST", ENDPOINTS, {"url": url})
+        finally:
+            connection.close()
+        return answer.content["secret"] if answer.status == 201 else None
 
     def submit(
         self,

@@ -25,4 +25,5 @@ PUSHJOBS = PUSHJOBS | {
         "dummy": {"BACKEND": "django_pushjobs.backends.dummy.DummyBackend"},
     },
     "DEFAULT_BACKEND": "locmem",
+    "INSECURE_DESTINATIONS": False,
 }

@@ -105,7 +105,12 @@ def test_adds_up_and_does_so_again_on_the_same_data(environment: dict[str, str])
             assert run.result() == 0, run.said
         said = run.said
         assert "final: 40 of 40" in said
-        for line in ("accepted by the API", "succeeded", "gateway: distinct ids"):
+        for line in (
+            "accepted by the API",
+            "succeeded",
+            "told by callback",
+            "gateway: distinct ids",
+        ):
             assert re.search(rf"{line} +│ +40 ", said), said
         assert "Everything adds up." in said
         assert re.search(r"curl http://127\.0\.0\.1:\d+/api/v1/push-requests", said)

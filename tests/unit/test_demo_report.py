@@ -61,3 +61,11 @@ def test_a_run_without_any_answer_still_has_a_table() -> None:
     nothing = report(submitted=Submitted(refusals=["POST: refused"]), resources={}, witnessed={})
     assert "POST: refused" in list(nothing.problems())
     assert nothing.table().row_count
+
+
+def test_callbacks_must_tell_the_truth() -> None:
+    good = report(told={"a": "succeeded", "b": "succeeded"})
+    assert list(good.problems()) == []
+    assert ("told by callback", "2", "signed, and verified") in good.sections()[0]
+    for told in ({"a": "succeeded"}, {"a": "succeeded", "b": "failed"}):
+        assert "1 of 2" in " ".join(report(told=told).problems())
