@@ -1,0 +1,460 @@
+"""One HTTP/2 connection (RFC 9113) that many greenlets use at once."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+from gevent import Timeout, get_hub
+from gevent.event import AsyncResult, Event
+from gevent.socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
+from gevent.ssl import PROTOCOL_TLS_CLIENT, SSLContext
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
+from hpack import Encoder, HeaderTuple
+
+#: Streams of a connection at most, whatever the peer allows.
+MAX_STREAMS = 1_000
+#: Seconds without a byte from the peer after which it is asked whether it is there.
+PING_AFTER = 30.0
+#: Seconds that it then has to say something.
+PING_TIMEOUT = 10.0
+#: Answers after which a connection is not yet trusted with more than one stream.
+_UNAUTHORISED = frozenset({401, 403})
+_BLOCK = 65_536
+
+
+class HTTP2Error(OSError):
+    """A request got no answer. ``sent``: the peer may have acted on it all the same.
+
+    ``reason`` is what the peer gave as its reason in a GOAWAY, or "".
+    """
+
+    def __init__(self, detail: str, *, sent: bool, reason: str = "") -> None:
+        super().__init__(detail)
+        self.sent = sent
+        self.reason = reason
+
+
+class Unprocessed(HTTP2Error):
+    """The peer has said that it did not touch the request, or has never seen it: send it again.
+
+    RFC 9113, section 8.7: streams above the last id of a GOAWAY, and REFUSED_STREAM.
+    """
+
+    def __init__(self, detail: str, *, reason: str = "") -> None:
+        super().__init__(detail, sent=False, reason=reason)
+
+
+class Lost(HTTP2Error):
+    """The request went out, and the stream or its connection ended without an answer."""
+
+    def __init__(self, detail: str, *, reason: str = "") -> None:
+        super().__init__(detail, sent=True, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. ``body`` is cut off at the limit of the client."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@dataclass(eq=False, slots=True)
+class _Exchange:
+    """One request and what has come back of its answer."""
+
+    stream_id: int
+    unsent: bytes
+    answer: AsyncResult[Response | HTTP2Error] = field(default_factory=AsyncResult)
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+
+    def finish(self) -> None:
+        self.answer.set(Response(self.status, self.headers, bytes(self.body)))
+
+    def fail(self, error: HTTP2Error) -> None:
+        # Once the headers are here, the peer has decided.
+        self.finish() if self.status else self.answer.set(error)
+
+
+class _PlainEncoder(Encoder):
+    """Sends literals as they are: the Huffman code in Python costs more than its bytes save."""
+
+    def encode(self, headers: Iterable[Any], huffman: bool = False) -> bytes:
+        return super().encode(headers, huffman)
+
+
+class _Protocol(H2Connection):
+    """h2's state machine, which goes on after a GOAWAY.
+
+    h2 takes a GOAWAY for the end of the connection; RFC 9113, section 6.8, lets the streams up to
+    its last id come to their end.
+    """
+
+    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[events.Event]]:
+        event = events.ConnectionTerminated()
+        event.error_code = frame.error_code
+        event.last_stream_id = frame.last_stream_id
+        event.additional_data = frame.additional_data or None
+        return [], [event]
+
+    def _open_streams(self, remainder: int) -> int:
+        # h2 counts them one by one at every request. We have counted already.
+        if len(self.streams) > 2 * MAX_STREAMS:
+            super()._open_streams(remainder)
+        return 0
+
+
+def tls_context(ca_file: str | None) -> SSLContext:
+    """Return a context for HTTP/2 (RFC 9113, section 9.2) that verifies certificate and name.
+
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :raises ValueError: ``ca_file`` holds no certificates.
+    """
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise ValueError(f"ca_file cannot be read: {error}") from error
+    return context
+
+
+def connect(host: str, port: int, tls: SSLContext, *, timeout: float) -> socket:
+    """Return a socket to ``host`` that speaks HTTP/2.
+
+    :param timeout: seconds in all.
+    :raises OSError: the host cannot be reached, its certificate is not trusted, or it does not
+        speak HTTP/2. A :class:`TimeoutError` after ``timeout``.
+    """
+    sock: socket | None = None
+    try:
+        with Timeout(timeout, TimeoutError("the host cannot be reached in time")):
+            sock = create_connection((host, port))
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            sock.do_handshake()
+            if sock.selected_alpn_protocol() != "h2":
+                raise ConnectionError("the host does not speak HTTP/2")
+            return sock
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise
+
+
+class Connection:
+    """One connection: a greenlet reads, one writes, and callers wait for their answers.
+
+    Whoever wants to make a request takes a slot first, with :meth:`reserve`; the slot is given
+    back by :meth:`request`. Everything belongs to the hub that it was made in.
+
+    :param sock: from :func:`connect`.
+    :param max_response: bytes of a body that are kept; an answer with more is cut off.
+    :param on_change: called when a slot may have become free, or the connection has ended.
+    """
+
+    def __init__(
+        self,
+        sock: socket,
+        *,
+        max_response: int,
+        on_change: Callable[[], None],
+        ping_after: float = PING_AFTER,
+        ping_timeout: float = PING_TIMEOUT,
+    ) -> None:
+        self._sock = sock
+        self._max_response = max_response
+        self._on_change = on_change
+        self._ping_after = ping_after
+        self._ping_timeout = ping_timeout
+        # What we send is made by ourselves, and is right; what we get is checked by h2.
+        self._h2 = _Protocol(
+            H2Configuration(
+                client_side=True,
+                header_encoding=None,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        self._h2.encoder = _PlainEncoder()
+        self._exchanges: dict[int, _Exchange] = {}
+        #: Those whose first frames have not been given to the socket yet.
+        self._unwritten: list[_Exchange] = []
+        #: Those whose body waits for the peer's flow control window.
+        self._blocked: deque[_Exchange] = deque()
+        self._taken = 0
+        self._limit = 1
+        #: An answer has shown that the peer lets us in.
+        self.is_proven = False
+        #: No further request may start here.
+        self.is_closing = False
+        self.is_closed = False
+        self.goaway_reason = ""
+        self._last_used = time.monotonic()
+        self._wake = Event()
+        self._h2.local_settings[SettingCodes.ENABLE_PUSH] = 0
+        self._h2.initiate_connection()
+        self._hub = get_hub()
+        self._writer = gevent.spawn(self._write)
+        self._reader = gevent.spawn(self._read)
+        self._flush()
+
+    @property
+    def free(self) -> int:
+        """How many slots can be taken now: as many as the peer allows, and one until it has
+        answered a request that it let in."""
+        return 0 if self.is_closing else self._limit - self._taken
+
+    def reserve(self) -> None:
+        """Take a slot."""
+        self._taken += 1
+
+    def release(self) -> None:
+        """Give back a slot that no request was made with."""
+        self._taken -= 1
+        if self.is_closing and not self._exchanges:
+            self._end("the connection was closed")
+        self._on_change()
+
+    def request(self, headers: list[HeaderTuple | tuple[bytes, bytes]], body: bytes) -> Response:
+        """Make one request in a slot that was reserved, and wait for its answer.
+
+        It has no time limit: the caller sets one with :class:`gevent.Timeout`. Where that, or
+        anything else, interrupts it, the stream is reset.
+
+        :raises HTTP2Error: there will be no answer.
+        """
+        exchange: _Exchange | None = None
+        try:
+            self._settle()
+            exchange = self._start(headers, body)
+            answer = exchange.answer.get()
+        except BaseException:
+            if exchange is not None:
+                self._cancel(exchange)
+            raise
+        finally:
+            self.release()
+        if isinstance(answer, HTTP2Error):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the connection; whoever still waits for an answer is told that there is none."""
+        self.is_closing = True
+        if self._hub is not get_hub():
+            # Another thread's, which has ended or waits elsewhere: its greenlets are not ours.
+            self.is_closed = True
+            with suppress(OSError):
+                self._sock.close()
+            return
+        if not self.is_closed:
+            with suppress(OSError, ProtocolError, Timeout), Timeout(1):
+                self._h2.close_connection()
+                self._sock.sendall(self._h2.data_to_send())
+        self._end("the connection was closed")
+
+    def _settle(self) -> None:
+        """Let the reader see what came while nobody waited, as in a process without other
+        greenlets: a connection that the peer has long closed is not for a new request."""
+        now = time.monotonic()
+        if now - self._last_used > 1:
+            gevent.sleep(0.001)
+        self._last_used = now
+
+    def _start(self, headers: Iterable[Any], body: bytes) -> _Exchange:
+        if self.is_closing:
+            raise Unprocessed("the connection is being closed", reason=self.goaway_reason)
+        stream_id = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream_id, headers, end_stream=not body)
+        exchange = self._exchanges[stream_id] = _Exchange(stream_id, body)
+        self._unwritten.append(exchange)
+        if body:
+            self._send_body(exchange)
+        self._flush()
+        return exchange
+
+    def _send_body(self, exchange: _Exchange) -> None:
+        """Send as much of the body as the peer lets us; the rest waits."""
+        h2, stream_id = self._h2, exchange.stream_id
+        while exchange.unsent:
+            size = min(h2.local_flow_control_window(stream_id), h2.max_outbound_frame_size)
+            if size <= 0:
+                self._blocked.append(exchange)
+                return
+            part, exchange.unsent = exchange.unsent[:size], exchange.unsent[size:]
+            h2.send_data(stream_id, part, end_stream=not exchange.unsent)
+
+    def _unblock(self) -> None:
+        blocked, self._blocked = self._blocked, deque()
+        for exchange in blocked:
+            if exchange.stream_id in self._exchanges:
+                self._send_body(exchange)
+
+    def _cancel(self, exchange: _Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
+        if self._exchanges.pop(exchange.stream_id, None) and not self.is_closed:
+            with suppress(ProtocolError):
+                self._h2.reset_stream(exchange.stream_id, code)
+            self._flush()
+
+    # Writing: the frames of all callers that ran in this turn of the hub go out together.
+
+    def _flush(self) -> None:
+        self._wake.set()
+
+    def _write(self) -> None:
+        while not self.is_closed:
+            self._wake.wait()
+            self._wake.clear()
+            self._unwritten.clear()
+            if data := self._h2.data_to_send():
+                try:
+                    self._sock.sendall(data)
+                except OSError:
+                    # The reader finds the last words of the peer, if there are any, and ends it.
+                    self.is_closing = True
+                    self._on_change()
+                    return
+
+    # Reading.
+
+    def _read(self) -> None:
+        end = "the connection was closed by the peer"
+        try:
+            while data := self._receive():
+                for event in self._h2.receive_data(data):
+                    self._handle(event)
+                self._flush()
+                if self.is_closing and not self._taken:
+                    break
+        except ProtocolError as error:
+            end = f"the peer broke the protocol: {type(error).__name__}"
+            with suppress(OSError, Timeout), Timeout(1):
+                self._sock.sendall(self._h2.data_to_send())
+        except (OSError, ValueError) as error:
+            end = f"the connection was lost: {type(error).__name__}"
+        finally:
+            self._end(end)
+
+    def _receive(self) -> bytes:
+        """Return the next bytes, or b"" at the end.
+
+        :raises TimeoutError: the peer was silent, and stayed so when it was asked.
+        """
+        with Timeout(self._ping_after, False):
+            return bytes(self._sock.recv(_BLOCK))
+        self._h2.ping(b"pushjobs")
+        self._flush()
+        with Timeout(self._ping_timeout, False):
+            return bytes(self._sock.recv(_BLOCK))
+        raise TimeoutError("the peer went silent")
+
+    def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.ResponseReceived():
+                if exchange := self._exchanges.get(event.stream_id):
+                    exchange.headers = dict(event.headers)
+                    exchange.status = int(exchange.headers[b":status"])
+            case events.StreamEnded():
+                if exchange := self._exchanges.pop(event.stream_id, None):
+                    self._answered(exchange)
+            case events.DataReceived():
+                self._collect(event)
+            case events.StreamReset():
+                if exchange := self._exchanges.pop(event.stream_id, None):
+                    exchange.fail(_reset(event.error_code))
+            case events.ConnectionTerminated():
+                self._drain(event)
+            case events.RemoteSettingsChanged():
+                self._set_limit()
+                self._unblock()
+            case events.WindowUpdated():
+                self._unblock()
+
+    def _answered(self, exchange: _Exchange) -> None:
+        if exchange.unsent:
+            # An early answer: the peer does not want the rest.
+            with suppress(ProtocolError):
+                self._h2.reset_stream(exchange.stream_id, ErrorCodes.NO_ERROR)
+        if not self.is_proven and exchange.status not in _UNAUTHORISED:
+            self.is_proven = True
+            self._set_limit()
+        exchange.finish()
+
+    def _set_limit(self) -> None:
+        if self.is_proven:
+            self._limit = min(self._h2.remote_settings.max_concurrent_streams, MAX_STREAMS)
+            self._on_change()
+
+    def _collect(self, event: events.DataReceived) -> None:
+        self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is None:
+            return
+        room = self._max_response - len(exchange.body)
+        exchange.body += (event.data or b"")[:room]
+        if len(event.data or b"") > room:
+            self._cancel(exchange)
+            exchange.finish()
+
+    def _drain(self, event: events.ConnectionTerminated) -> None:
+        """Heed a GOAWAY: start nothing new, and hand back what the peer will not touch."""
+        self.is_closing = True
+        self.goaway_reason = _goaway_reason(event.additional_data)
+        last = event.last_stream_id or 0
+        for stream_id in [number for number in self._exchanges if number > last]:
+            exchange = self._exchanges.pop(stream_id)
+            exchange.answer.set(
+                Unprocessed("the peer ends the connection", reason=self.goaway_reason)
+            )
+        self._on_change()
+
+    def _end(self, detail: str) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = self.is_closing = True
+        unwritten, self._unwritten = set(self._unwritten), []
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            error = Unprocessed if exchange in unwritten else Lost
+            exchange.fail(error(detail, reason=self.goaway_reason))
+        self._flush()
+        self._sock.close()
+        if gevent.getcurrent() is not self._reader:
+            self._reader.kill(block=False)
+        self._on_change()
+
+
+def _reset(code: int | None) -> HTTP2Error:
+    if code == ErrorCodes.REFUSED_STREAM:
+        return Unprocessed("the peer refused the stream")
+    return Lost("the peer reset the stream")
+
+
+def _goaway_reason(data: bytes | None) -> str:
+    """Return the ``reason`` of a GOAWAY whose debug data is a JSON object, as APNs sends it."""
+    try:
+        reason = json.loads(data or b"")["reason"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    return reason if isinstance(reason, str) and reason.isalnum() and len(reason) <= 64 else ""
