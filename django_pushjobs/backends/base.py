@@ -36,10 +36,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One address of a request. ``delivery_id`` is the same at every attempt."""
+    """One address of a request. ``delivery_id`` is the same at every attempt.
+
+    ``registered_at`` is aware: when the device last gave us the address, where that is known.
+    """
 
     delivery_id: UUID
     address: str
+    registered_at: datetime | None = None
 
 
 class BasePushBackend:

@@ -21,11 +21,13 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hpack import Encoder, HeaderTuple
 
 #: Streams of a connection at most, whatever the peer allows.
 MAX_STREAMS = 1_000
+#: Bytes that the headers of an answer may have.
+MAX_HEADERS = 65_536
 #: Seconds without a byte from the peer after which it is asked whether it is there.
 PING_AFTER = 30.0
 #: Seconds that it then has to say something.
@@ -38,11 +40,13 @@ _BLOCK = 65_536
 class HTTP2Error(OSError):
     """A request got no answer. ``sent``: the peer may have acted on it all the same.
 
-    ``reason`` is what the peer gave as its reason in a GOAWAY, or "".
+    :param word: what happened in a word, such as ``goaway``.
+    :param reason: what the peer gave as its reason in a GOAWAY, or "".
     """
 
-    def __init__(self, detail: str, *, sent: bool, reason: str = "") -> None:
+    def __init__(self, word: str, detail: str, *, sent: bool, reason: str = "") -> None:
         super().__init__(detail)
+        self.word = word
         self.sent = sent
         self.reason = reason
 
@@ -53,15 +57,23 @@ class Unprocessed(HTTP2Error):
     RFC 9113, section 8.7: streams above the last id of a GOAWAY, and REFUSED_STREAM.
     """
 
-    def __init__(self, detail: str, *, reason: str = "") -> None:
-        super().__init__(detail, sent=False, reason=reason)
+    def __init__(self, word: str, detail: str, *, reason: str = "") -> None:
+        super().__init__(word, detail, sent=False, reason=reason)
+
+
+class NotStarted(Unprocessed):
+    """The connection ended, or the peer lowered its limit, before the request could begin."""
 
 
 class Lost(HTTP2Error):
     """The request went out, and the stream or its connection ended without an answer."""
 
-    def __init__(self, detail: str, *, reason: str = "") -> None:
-        super().__init__(detail, sent=True, reason=reason)
+    def __init__(self, word: str, detail: str, *, reason: str = "") -> None:
+        super().__init__(word, detail, sent=True, reason=reason)
+
+
+class _Silence(Exception):
+    """Nothing came for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,7 @@ class _Exchange:
 
     stream_id: int
     unsent: bytes
-    answer: AsyncResult[Response | HTTP2Error] = field(default_factory=AsyncResult)
+    answer: AsyncResult[Any] = field(default_factory=AsyncResult)
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
@@ -179,14 +191,14 @@ class Connection:
         *,
         max_response: int,
         on_change: Callable[[], None],
-        ping_after: float = PING_AFTER,
-        ping_timeout: float = PING_TIMEOUT,
+        ping_after: float | None = None,
+        ping_timeout: float | None = None,
     ) -> None:
         self._sock = sock
         self._max_response = max_response
         self._on_change = on_change
-        self._ping_after = ping_after
-        self._ping_timeout = ping_timeout
+        self._ping_after = PING_AFTER if ping_after is None else ping_after
+        self._ping_timeout = PING_TIMEOUT if ping_timeout is None else ping_timeout
         # What we send is made by ourselves, and is right; what we get is checked by h2.
         self._h2 = _Protocol(
             H2Configuration(
@@ -212,7 +224,13 @@ class Connection:
         self.goaway_reason = ""
         self._last_used = time.monotonic()
         self._wake = Event()
-        self._h2.local_settings[SettingCodes.ENABLE_PUSH] = 0
+        self._h2.local_settings = Settings(
+            client=True,
+            initial_values={
+                SettingCodes.ENABLE_PUSH: 0,
+                SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADERS,
+            },
+        )
         self._h2.initiate_connection()
         self._hub = get_hub()
         self._writer = gevent.spawn(self._write)
@@ -242,6 +260,7 @@ class Connection:
         It has no time limit: the caller sets one with :class:`gevent.Timeout`. Where that, or
         anything else, interrupts it, the stream is reset.
 
+        :raises NotStarted: the slot is worth nothing any more: take another one.
         :raises HTTP2Error: there will be no answer.
         """
         exchange: _Exchange | None = None
@@ -257,6 +276,7 @@ class Connection:
             self.release()
         if isinstance(answer, HTTP2Error):
             raise answer
+        assert isinstance(answer, Response)
         return answer
 
     def close(self) -> None:
@@ -269,9 +289,9 @@ class Connection:
                 self._sock.close()
             return
         if not self.is_closed:
-            with suppress(OSError, ProtocolError, Timeout), Timeout(1):
+            with suppress(ProtocolError):
                 self._h2.close_connection()
-                self._sock.sendall(self._h2.data_to_send())
+            self._say_goodbye()
         self._end("the connection was closed")
 
     def _settle(self) -> None:
@@ -284,7 +304,9 @@ class Connection:
 
     def _start(self, headers: Iterable[Any], body: bytes) -> _Exchange:
         if self.is_closing:
-            raise Unprocessed("the connection is being closed", reason=self.goaway_reason)
+            raise NotStarted("goaway", "the connection is being closed", reason=self.goaway_reason)
+        if len(self._exchanges) >= self._limit:
+            raise NotStarted("refused_stream", "the peer has lowered its limit")
         stream_id = self._h2.get_next_available_stream_id()
         self._h2.send_headers(stream_id, headers, end_stream=not body)
         exchange = self._exchanges[stream_id] = _Exchange(stream_id, body)
@@ -349,8 +371,7 @@ class Connection:
                     break
         except ProtocolError as error:
             end = f"the peer broke the protocol: {type(error).__name__}"
-            with suppress(OSError, Timeout), Timeout(1):
-                self._sock.sendall(self._h2.data_to_send())
+            self._say_goodbye()
         except (OSError, ValueError) as error:
             end = f"the connection was lost: {type(error).__name__}"
         finally:
@@ -361,13 +382,18 @@ class Connection:
 
         :raises TimeoutError: the peer was silent, and stayed so when it was asked.
         """
-        with Timeout(self._ping_after, False):
+        try:
+            with Timeout(self._ping_after, _Silence):
+                return bytes(self._sock.recv(_BLOCK))
+        except _Silence:
+            self._h2.ping(b"pushjobs")
+            self._flush()
+        with Timeout(self._ping_timeout, TimeoutError("the peer went silent")):
             return bytes(self._sock.recv(_BLOCK))
-        self._h2.ping(b"pushjobs")
-        self._flush()
-        with Timeout(self._ping_timeout, False):
-            return bytes(self._sock.recv(_BLOCK))
-        raise TimeoutError("the peer went silent")
+
+    def _say_goodbye(self) -> None:
+        with suppress(OSError), Timeout(1, TimeoutError):
+            self._sock.sendall(self._h2.data_to_send())
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -425,7 +451,7 @@ class Connection:
         for stream_id in [number for number in self._exchanges if number > last]:
             exchange = self._exchanges.pop(stream_id)
             exchange.answer.set(
-                Unprocessed("the peer ends the connection", reason=self.goaway_reason)
+                Unprocessed("goaway", "the peer ends the connection", reason=self.goaway_reason)
             )
         self._on_change()
 
@@ -437,7 +463,7 @@ class Connection:
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             error = Unprocessed if exchange in unwritten else Lost
-            exchange.fail(error(detail, reason=self.goaway_reason))
+            exchange.fail(error("connection_lost", detail, reason=self.goaway_reason))
         self._flush()
         self._sock.close()
         if gevent.getcurrent() is not self._reader:
@@ -447,8 +473,8 @@ class Connection:
 
 def _reset(code: int | None) -> HTTP2Error:
     if code == ErrorCodes.REFUSED_STREAM:
-        return Unprocessed("the peer refused the stream")
-    return Lost("the peer reset the stream")
+        return Unprocessed("refused_stream", "the peer refused the stream")
+    return Lost("stream_reset", "the peer reset the stream")
 
 
 def _goaway_reason(data: bytes | None) -> str:

@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 from gevent.ssl import SSLContext
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from .http2 import Connection, HTTP2Error, Response, Unprocessed, connect, tls_context
+from .http2 import Connection, HTTP2Error, NotStarted, Response, Unprocessed, connect, tls_context
 
 #: How often a request is sent that the peer says it has not touched.
 _SENDS = 3
@@ -25,7 +25,7 @@ class Unreachable(HTTP2Error):
     """There is no connection, and none can be made; ``__cause__`` says why."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, sent=False)
+        super().__init__("unreachable", detail, sent=False)
 
 
 class TimedOut(HTTP2Error):
@@ -98,22 +98,25 @@ class Multiplexer:
         connection: Connection | None = None
         deadline = Timeout.start_new(self.timeout)
         try:
-            for send in range(1, _SENDS + 1):
+            sends = 0
+            while True:
                 connection = None
                 connection = pool.take()
                 try:
                     return connection.request(fields, body)
+                except NotStarted:
+                    continue
                 except Unprocessed:
-                    if send == _SENDS:
+                    sends += 1
+                    if sends == _SENDS:
                         raise
         except Timeout as timeout:
             if timeout is not deadline:
                 raise  # the job's own, or the caller's
             sent = connection is not None
-            raise TimedOut("there was no answer in time", sent=sent) from None
+            raise TimedOut("timeout", "there was no answer in time", sent=sent) from None
         finally:
             deadline.close()
-        raise AssertionError("the last send returns or raises")
 
     def close(self) -> None:
         """End all connections."""
@@ -140,7 +143,7 @@ class _Pool:
     def __init__(self, origin: Multiplexer) -> None:
         self._origin = origin
         self.connections: list[Connection] = []
-        self._waiting: deque[AsyncResult[Connection | OSError]] = deque()
+        self._waiting: deque[AsyncResult[Any]] = deque()
         self._connecting = False
         self._closed = False
 
@@ -152,7 +155,7 @@ class _Pool:
         if not self._waiting and (connection := self._free()):
             connection.reserve()
             return connection
-        turn: AsyncResult[Connection | OSError] = AsyncResult()
+        turn: AsyncResult[Any] = AsyncResult()
         self._waiting.append(turn)
         self._grow()
         try:
@@ -165,6 +168,7 @@ class _Pool:
             raise
         if isinstance(found, OSError):
             raise Unreachable("the host cannot be reached") from found
+        assert isinstance(found, Connection)
         return found
 
     def close(self) -> None:
@@ -216,8 +220,6 @@ class _Pool:
         if self._closed:
             sock.close()
             return
-        connection = Connection(
-            sock, max_response=origin.max_response, on_change=self._serve
-        )
+        connection = Connection(sock, max_response=origin.max_response, on_change=self._serve)
         self.connections.append(connection)
         self._serve()

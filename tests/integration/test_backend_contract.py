@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from django_pushjobs.backends import BasePushBackend
+from django_pushjobs.backends.apns import APNsBackend
 from django_pushjobs.backends.console import ConsoleBackend
 from django_pushjobs.backends.dummy import DummyBackend
 from django_pushjobs.backends.http import HTTPBackend
 from django_pushjobs.backends.locmem import LocMemBackend
 from django_pushjobs.backends.sandbox import SandboxBackend
 from django_pushjobs.testing import BackendContract, captured_pushes
+from tests.support.apns import Peer, apns
 from tests.support.provider import Provider, provider
 
 
@@ -58,3 +60,20 @@ class TestHTTPBackend(BackendContract):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         return HTTPBackend(alias="http", url=f"http://127.0.0.1:{port}/")
+
+
+class TestAPNsBackend(BackendContract):
+    address = "ab" * 32
+
+    @pytest.fixture(autouse=True)
+    def apns(self) -> Iterator[Peer]:
+        with apns() as self.peer:
+            yield self.peer
+
+    def make(self, **options: object) -> BasePushBackend:
+        return APNsBackend(alias="apns", **self.peer.options, **options)
+
+    def make_unreachable(self) -> BasePushBackend:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        return APNsBackend(alias="apns", **self.peer.options | {"port": port})

@@ -1,7 +1,7 @@
 """An APNs of our own: HTTP/2 over TLS, provider tokens, every error, stream limits, GOAWAY.
 
-In a test it runs in a native thread. By hand, ``python -m tests.support.apns`` prints what a backend
-needs to push to it; ``--help`` shows its options.
+In a test it runs in a native thread. By hand, ``python -m tests.support.apns`` prints the options
+of a backend that pushes to it; ``--help`` shows its own.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 KEY_ID, TEAM_ID, TOPIC = "ABC123DEFG", "DEF123GHIJ", "com.example.app"
 PUSH_TYPES = frozenset(
-    "alert background voip complication fileprovider mdm liveactivity location pushtotalk controls"
-    " widgets".split()
+    [
+        *["alert", "background", "voip", "complication", "fileprovider", "mdm", "liveactivity"],
+        *["location", "pushtotalk", "controls", "widgets"],
+    ]
 )
 
 
@@ -125,7 +127,9 @@ class Peer:
     #: Streams opened above the limit after the client had acknowledged it.
     violations: int = 0
     pings: int = 0
+    #: Provider tokens that were good, and those that are so no more.
     tokens: set[str] = field(default_factory=set)
+    expired: set[str] = field(default_factory=set)
     open: set[_Connection] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -202,7 +206,10 @@ class Peer:
                 if scheme.lower() != "bearer" or jwt.get_unverified_header(token)["kid"] != KEY_ID:
                     return Answer(403, "InvalidProviderToken")
                 claims = jwt.decode(
-                    token, self._public, ["ES256"], options={"verify_iat": False, "require": ["iat"]}
+                    token,
+                    self._public,
+                    ["ES256"],
+                    options={"verify_iat": False, "require": ["iat"]},
                 )
                 if claims["iss"] != TEAM_ID:
                     return Answer(403, "InvalidProviderToken")
@@ -210,7 +217,9 @@ class Peer:
                 self.tokens.add(token)
         except (jwt.PyJWTError, LookupError):
             return Answer(403, "InvalidProviderToken")
-        return None if abs(time.time() - issued) <= 3_600 else Answer(403, "ExpiredProviderToken")
+        if token in self.expired or abs(time.time() - issued) > 3_600:
+            return Answer(403, "ExpiredProviderToken")
+        return None
 
 
 def _wrong_headers(headers: dict[str, str]) -> Answer | None:
@@ -235,10 +244,19 @@ def _wrong_headers(headers: dict[str, str]) -> Answer | None:
     return None
 
 
+class _Protocol(H2Connection):
+    """Leaves the counting of streams to us: a violation is to be seen, not to kill."""
+
+    def _open_streams(self, remainder: int) -> int:
+        if len(self.streams) > 4_000:
+            super()._open_streams(remainder)
+        return 0
+
+
 class _Connection(asyncio.Protocol):
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self.h2 = H2Connection(
+        self.h2 = _Protocol(
             H2Configuration(
                 client_side=False,
                 header_encoding=None,
@@ -259,9 +277,11 @@ class _Connection(asyncio.Protocol):
         self.peer.connections += 1
         self.number = self.peer.connections
         self.peer.open.add(self)
-        self.h2.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = self.peer.max_streams
+        self.h2.local_settings = Settings(
+            client=False,
+            initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: self.peer.max_streams},
+        )
         self.limits.append(self.peer.max_streams)
-        # h2 must not enforce the limit for us: a violation is to be seen, not to kill.
         self.h2.initiate_connection()
         self.flush()
 

@@ -1,0 +1,345 @@
+"""Pushes to Apple devices through APNs, over HTTP/2 with token authentication."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from ..exceptions import FieldError
+from ..retries import parse_retry_after
+from .answers import Answers
+from .base import BasePushBackend, Message, Target
+from .http2 import HTTP2Error, Response
+from .multiplexing import Multiplexer, TimedOut, Unreachable
+from .notification import Notification, errors, merged, read, too_large
+from .outcomes import Outcome, OutcomeClass
+from .provider_token import provider_token
+
+PRODUCTION, SANDBOX = "api.push.apple.com", "api.sandbox.push.apple.com"
+MAX_PAYLOAD: Final = 4_096
+MAX_VOIP_PAYLOAD: Final = 5_120
+MAX_COLLAPSE_ID: Final = 64
+
+#: What is sent for each priority of ours, to be shown at once or when it suits the battery.
+_PRIORITIES = {"high": "10", "normal": "10", "low": "5"}
+#: Push type -> what is put behind the topic, as Apple's "Sending notification requests to APNs"
+#: has it.
+TOPIC_SUFFIXES: Final[Mapping[str, str]] = {
+    "alert": "",
+    "background": "",
+    "mdm": "",
+    "voip": ".voip",
+    "complication": ".complication",
+    "fileprovider": ".pushkit.fileprovider",
+    "location": ".location-query",
+    "liveactivity": ".push-type.liveactivity",
+    "pushtotalk": ".voip-ptt",
+    "controls": ".push-type.controls",
+    "widgets": ".push-type.widgets",
+}
+#: Headers that a request may set by its options; the rest are ours.
+_OVERRIDES = {
+    "apns-push-type": re.compile("|".join(TOPIC_SUFFIXES)),
+    "apns-priority": re.compile("10|5|1"),
+    "apns-expiration": re.compile("[0-9]{1,10}"),
+    "apns-collapse-id": re.compile(r"[^\x00-\x1f\x7f]{1,64}"),
+    "apns-topic": re.compile(r"[A-Za-z0-9.-]{1,255}"),
+}
+#: Device tokens are opaque, and hexadecimal in the path.
+_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){1,100}")
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class APNsBackend(BasePushBackend):
+    """Pushes to the device tokens of one app.
+
+    All greenlets of a process share a few connections, and all aliases with the same key share
+    its provider token. A delivery's id is the ``apns-id``, and the collapse id where the message
+    has no collapse key: a repeat replaces the first on the device.
+
+    :param key: the private key as PEM; or ``key_file``, the path of Apple's ``AuthKey_….p8``.
+    :param key_id: the id of the key.
+    :param team_id: the id of the team.
+    :param topic: the bundle id of the app; the suffix of a push type is added.
+    :param sandbox: push to development builds.
+    :param host: another host than Apple's.
+    :param port: 443 or 2197 at Apple's.
+    :param connections: connections of a process at most.
+    :param connect_timeout: seconds to make a connection.
+    :param timeout: seconds for a push in all.
+    :param max_response: bytes of an answer that are read to look for the reason.
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param answers: what answers mean, where that differs from :mod:`~.provider_rows`.
+    :raises ValueError: an option is wrong.
+    """
+
+    supports_collapse: ClassVar[bool] = True
+    max_payload: int | None = MAX_PAYLOAD
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        key_id: str,
+        team_id: str,
+        topic: str,
+        key: str | None = None,
+        key_file: str | Path | None = None,
+        sandbox: bool = False,
+        host: str | None = None,
+        port: int = 443,
+        connections: int = 4,
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+        max_response: int = 4_096,
+        ca_file: str | None = None,
+        answers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(alias=alias)
+        for name, value in {"key_id": key_id, "team_id": team_id, "topic": topic}.items():
+            if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", value):
+                raise ValueError(f"{name} must be letters, digits, dots and hyphens")
+        if host is not None and (not isinstance(host, str) or not re.fullmatch(r"[\w.-]+", host)):
+            raise ValueError("host must be the name of a host")
+        for name, limit in {
+            "port": port,
+            "connections": connections,
+            "connect_timeout": connect_timeout,
+            "timeout": timeout,
+            "max_response": max_response,
+        }.items():
+            if not isinstance(limit, int | float) or isinstance(limit, bool) or not limit > 0:
+                raise ValueError(f"{name} must be a number above 0")
+        self.topic = topic
+        self._answers = Answers("apns", answers)
+        self._token = provider_token(key=_key(key, key_file), key_id=key_id, team_id=team_id)
+        self._apns = Multiplexer(
+            host or (SANDBOX if sandbox else PRODUCTION),
+            port,
+            connections=connections,
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            max_response=max_response,
+            ca_file=ca_file,
+        )
+
+    def payload(self, message: Message) -> dict[str, Any]:
+        """Return the payload of a message as APNs takes it."""
+        return _payload(read(message, "apns"))
+
+    def validate(self, message: Message) -> list[FieldError]:
+        found = [*errors(message.options), *self._override_errors(message)]
+        if "aps" in message.data:
+            found.append(FieldError("/data/aps", "belongs to Apple: use options", "reserved"))
+        if len(message.collapse_key.encode()) > MAX_COLLAPSE_ID:
+            detail = f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"
+            found.append(FieldError("/collapse_key", detail, "too_long"))
+        if found:
+            return found
+        notification = read(message, "apns")
+        payload = _payload(notification)
+        size = len(_to_json(payload).encode())
+        voip = _push_type(notification, payload) == "voip"
+        limit = MAX_VOIP_PAYLOAD if voip else MAX_PAYLOAD
+        return [too_large(message, size, limit, self.alias)] if size > limit else []
+
+    def push(self, message: Message, target: Target) -> Outcome:
+        if not _TOKEN.fullmatch(target.address):
+            return _NOT_A_TOKEN
+        notification = read(message, "apns")
+        payload = _payload(notification)
+        headers = self._headers(notification, payload)
+        collapse_id = headers.pop("apns-collapse-id", message.collapse_key)
+        own = [("apns-id", str(target.delivery_id))]
+        if expiration := headers.pop("apns-expiration", ""):
+            own.append(("apns-expiration", expiration))
+        own.append(("apns-collapse-id", collapse_id or str(target.delivery_id)))
+        path, body = f"/3/device/{target.address.lower()}", _to_json(payload).encode()
+        while True:
+            token = self._token.current()
+            try:
+                response = self._apns.post(
+                    path,
+                    body,
+                    headers=[("authorization", f"bearer {token}"), *headers.items()],
+                    own=own,
+                )
+            except HTTP2Error as error:
+                return self._answers.outcome(_word(error), detail=error.reason)
+            reason, timestamp = _said(response.body)
+            row = self._answers.row(response.status, reason)
+            # An expired token is nobody's fault: a new one is made, and the push made again.
+            if not (row.renews and self._token.renew(token)):
+                return self._outcome(response, reason, timestamp, target)
+
+    def close(self) -> None:
+        self._apns.close()
+
+    def _headers(self, notification: Notification, payload: Mapping[str, Any]) -> dict[str, str]:
+        message = notification.message
+        push_type = _push_type(notification, payload)
+        background = push_type == "background"
+        headers = {
+            "apns-topic": self.topic + TOPIC_SUFFIXES[push_type],
+            "apns-push-type": push_type,
+            "apns-priority": "5" if background else _PRIORITIES.get(message.priority, "10"),
+        }
+        if message.expires_at is not None:
+            headers["apns-expiration"] = str(max(0, int(message.expires_at.timestamp())))
+        told = notification.override.get("headers")
+        wrong = {pointer for pointer, _ in _header_errors(told, self.topic)}
+        for name, value in told.items() if isinstance(told, Mapping) else ():
+            if name not in wrong:
+                headers[name] = str(value)
+        if background:
+            headers["apns-priority"] = "5"  # anything else is refused
+        return headers
+
+    def _override_errors(self, message: Message) -> list[FieldError]:
+        override = message.options.get("apns") or {}
+        if not isinstance(override, Mapping):
+            return []
+        found = [
+            FieldError(f"/options/apns/headers/{name}".rstrip("/"), detail, "invalid")
+            for name, detail in _header_errors(override.get("headers"), self.topic)
+        ]
+        payload = override.get("payload")
+        if not isinstance(payload, Mapping | None):
+            found.append(FieldError("/options/apns/payload", "must be an object", "invalid_type"))
+        elif payload and not isinstance(payload.get("aps", {}), Mapping):
+            pointer = "/options/apns/payload/aps"
+            found.append(FieldError(pointer, "must be an object", "invalid_type"))
+        return found
+
+    def _outcome(
+        self, response: Response, reason: str, timestamp: float | None, target: Target
+    ) -> Outcome:
+        if response.status == 410 and timestamp is not None and target.registered_at is not None:
+            found_dead_at = datetime.fromtimestamp(timestamp, UTC)
+            if target.registered_at >= found_dead_at:
+                return _REGISTERED_SINCE
+        headers = response.headers
+        retry_after = headers.get(b"retry-after", b"").decode("latin-1")
+        provider_id = headers.get(b"apns-id", b"").decode("latin-1")
+        if not re.fullmatch(r"[0-9A-Fa-f-]{1,64}", provider_id):
+            provider_id = str(target.delivery_id)
+        return self._answers.outcome(
+            response.status,
+            reason,
+            provider_id=provider_id.lower(),
+            retry_after=parse_retry_after(retry_after) if retry_after else None,
+        )
+
+
+_NOT_A_TOKEN = Outcome(
+    kind=OutcomeClass.FAIL, code="invalid_address", detail="the address is not a device token"
+)
+_REGISTERED_SINCE = Outcome(
+    kind=OutcomeClass.RETRY,
+    code="registered_since",
+    detail="the address was registered again after APNs found it dead",
+)
+
+
+def _payload(notification: Notification) -> dict[str, Any]:
+    message = notification.message
+    aps: dict[str, Any] = {}
+    if alert := {k: v for k, v in (("title", message.title), ("body", message.body)) if v}:
+        aps["alert"] = alert
+    if notification.badge is not None:
+        aps["badge"] = notification.badge
+    if notification.sound:
+        aps["sound"] = notification.sound
+    if notification.click_action:
+        aps["category"] = notification.click_action
+    payload: dict[str, Any] = {**message.data, "aps": aps}
+    if notification.image:
+        # It is the app's own service extension that loads it.
+        aps["mutable-content"] = 1
+        payload.setdefault("image", notification.image)
+    told = notification.override.get("payload")
+    if isinstance(told, Mapping):
+        payload = merged(payload, told)
+    if not isinstance(payload.get("aps"), dict):
+        payload["aps"] = {}
+    if not _is_shown(payload["aps"]):
+        payload["aps"].setdefault("content-available", 1)
+    return payload
+
+
+def _is_shown(aps: Mapping[str, Any]) -> bool:
+    return any(name in aps for name in ("alert", "badge", "sound", "event"))
+
+
+def _push_type(notification: Notification, payload: Mapping[str, Any]) -> str:
+    told = notification.override.get("headers")
+    push_type = told.get("apns-push-type") if isinstance(told, Mapping) else None
+    if isinstance(push_type, str) and push_type in TOPIC_SUFFIXES:
+        return push_type
+    return "alert" if _is_shown(payload["aps"]) else "background"
+
+
+def _header_errors(headers: Any, topic: str) -> list[tuple[str, str]]:
+    """Return the names of headers in an override that cannot be sent, and why."""
+    if not isinstance(headers, Mapping):
+        return [] if headers is None else [("", "must be an object")]
+    found = []
+    for name, value in headers.items():
+        pattern = _OVERRIDES.get(name)
+        text = str(value) if isinstance(value, str | int) else ""
+        if pattern is None:
+            found.append((name, f"is not one of {', '.join(_OVERRIDES)}"))
+        elif not pattern.fullmatch(text) or len(text.encode()) > 255:
+            found.append((name, "has a value that APNs does not take"))
+        elif name == "apns-collapse-id" and len(text.encode()) > MAX_COLLAPSE_ID:
+            found.append((name, f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"))
+        elif name == "apns-topic" and text != topic and not text.startswith(f"{topic}."):
+            found.append((name, "is not one of this app"))
+    return found
+
+
+def _key(key: str | None, key_file: str | Path | None) -> str:
+    if (key is None) == (key_file is None):
+        raise ValueError("one of key and key_file is needed")
+    if key_file is not None:
+        try:
+            return Path(key_file).read_text("ascii")
+        except (OSError, TypeError, ValueError) as error:
+            raise ValueError(f"key_file cannot be read: {error}") from error
+    if not isinstance(key, str):
+        raise ValueError("key must be a string")
+    return key
+
+
+def _said(body: bytes) -> tuple[str, float | None]:
+    """Return reason and timestamp, in seconds, of an answer's body."""
+    if not body:
+        return "", None
+    try:
+        said = json.loads(body)
+        reason, timestamp = said.get("reason"), said.get("timestamp")
+    except (ValueError, AttributeError, RecursionError):
+        return "", None
+    is_time = isinstance(timestamp, int) and 0 < timestamp < 10**14
+    return reason if isinstance(reason, str) else "", timestamp / 1_000 if is_time else None
+
+
+def _word(error: HTTP2Error) -> str:
+    """Return the word of :mod:`~.provider_rows` for a request without an answer."""
+    match error:
+        case TimedOut():
+            return "timeout" if error.sent else "connect_timeout"
+        case Unreachable():
+            match error.__cause__:
+                case ssl.SSLCertVerificationError():
+                    return "bad_certificate"
+                case TimeoutError():
+                    return "connect_timeout"
+            return "unreachable"
+    return error.word
