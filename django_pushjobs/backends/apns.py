@@ -14,7 +14,8 @@ from ..exceptions import FieldError
 from ..retries import parse_retry_after
 from .answers import Answers
 from .base import BasePushBackend, Message, Target
-from .http2 import HTTP2Error, Response
+from .http2 import Response
+from .http2_errors import HTTP2Error
 from .multiplexing import Multiplexer, TimedOut, Unreachable
 from .notification import Notification, errors, merged, read, too_large
 from .outcomes import Outcome, OutcomeClass

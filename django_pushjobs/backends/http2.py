@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,8 +13,7 @@ from typing import Any
 import gevent
 from gevent import Timeout, get_hub
 from gevent.event import AsyncResult, Event
-from gevent.socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
-from gevent.ssl import PROTOCOL_TLS_CLIENT, SSLContext
+from gevent.socket import socket
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -23,6 +21,8 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder, HeaderTuple
+
+from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed
 
 #: Streams of a connection at most, whatever the peer allows.
 MAX_STREAMS = 1_000
@@ -35,41 +35,6 @@ PING_TIMEOUT = 10.0
 #: Answers after which a connection is not yet trusted with more than one stream.
 _UNAUTHORISED = frozenset({401, 403})
 _BLOCK = 65_536
-
-
-class HTTP2Error(OSError):
-    """A request got no answer. ``sent``: the peer may have acted on it all the same.
-
-    :param word: what happened in a word, such as ``goaway``.
-    :param reason: what the peer gave as its reason in a GOAWAY, or "".
-    """
-
-    def __init__(self, word: str, detail: str, *, sent: bool, reason: str = "") -> None:
-        super().__init__(detail)
-        self.word = word
-        self.sent = sent
-        self.reason = reason
-
-
-class Unprocessed(HTTP2Error):
-    """The peer has said that it did not touch the request, or has never seen it: send it again.
-
-    RFC 9113, section 8.7: streams above the last id of a GOAWAY, and REFUSED_STREAM.
-    """
-
-    def __init__(self, word: str, detail: str, *, reason: str = "") -> None:
-        super().__init__(word, detail, sent=False, reason=reason)
-
-
-class NotStarted(Unprocessed):
-    """The connection ended, or the peer lowered its limit, before the request could begin."""
-
-
-class Lost(HTTP2Error):
-    """The request went out, and the stream or its connection ended without an answer."""
-
-    def __init__(self, word: str, detail: str, *, reason: str = "") -> None:
-        super().__init__(word, detail, sent=True, reason=reason)
 
 
 class _Silence(Exception):
@@ -132,55 +97,13 @@ class _Protocol(H2Connection):
         return 0
 
 
-def tls_context(ca_file: str | None) -> SSLContext:
-    """Return a context for HTTP/2 (RFC 9113, section 9.2) that verifies certificate and name.
-
-    :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :raises ValueError: ``ca_file`` holds no certificates.
-    """
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2"])
-    if ca_file is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise ValueError(f"ca_file cannot be read: {error}") from error
-    return context
-
-
-def connect(host: str, port: int, tls: SSLContext, *, timeout: float) -> socket:
-    """Return a socket to ``host`` that speaks HTTP/2.
-
-    :param timeout: seconds in all.
-    :raises OSError: the host cannot be reached, its certificate is not trusted, or it does not
-        speak HTTP/2. A :class:`TimeoutError` after ``timeout``.
-    """
-    sock: socket | None = None
-    try:
-        with Timeout(timeout, TimeoutError("the host cannot be reached in time")):
-            sock = create_connection((host, port))
-            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            sock.do_handshake()
-            if sock.selected_alpn_protocol() != "h2":
-                raise ConnectionError("the host does not speak HTTP/2")
-            return sock
-    except BaseException:
-        if sock is not None:
-            sock.close()
-        raise
-
-
 class Connection:
     """One connection: a greenlet reads, one writes, and callers wait for their answers.
 
     Whoever wants to make a request takes a slot first, with :meth:`reserve`; the slot is given
     back by :meth:`request`. Everything belongs to the hub that it was made in.
 
-    :param sock: from :func:`connect`.
+    :param sock: over TLS, with HTTP/2 agreed on.
     :param max_response: bytes of a body that are kept; an answer with more is cut off.
     :param on_change: called when a slot may have become free, or the connection has ended.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +11,12 @@ from weakref import WeakKeyDictionary
 import gevent
 from gevent import Timeout, get_hub
 from gevent.event import AsyncResult
-from gevent.ssl import SSLContext
+from gevent.socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
+from gevent.ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from .http2 import Connection, HTTP2Error, NotStarted, Response, Unprocessed, connect, tls_context
+from .http2 import Connection, Response
+from .http2_errors import HTTP2Error, NotStarted, Unprocessed
 
 #: How often a request is sent that the peer says it has not touched.
 _SENDS = 3
@@ -223,3 +226,45 @@ class _Pool:
         connection = Connection(sock, max_response=origin.max_response, on_change=self._serve)
         self.connections.append(connection)
         self._serve()
+
+
+def tls_context(ca_file: str | None) -> SSLContext:
+    """Return a context for HTTP/2 (RFC 9113, section 9.2) that verifies certificate and name.
+
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :raises ValueError: ``ca_file`` holds no certificates.
+    """
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise ValueError(f"ca_file cannot be read: {error}") from error
+    return context
+
+
+def connect(host: str, port: int, tls: SSLContext, *, timeout: float) -> socket:
+    """Return a socket to ``host`` that speaks HTTP/2.
+
+    :param timeout: seconds in all.
+    :raises OSError: the host cannot be reached, its certificate is not trusted, or it does not
+        speak HTTP/2. A :class:`TimeoutError` after ``timeout``.
+    """
+    sock: socket | None = None
+    try:
+        with Timeout(timeout, TimeoutError("the host cannot be reached in time")):
+            sock = create_connection((host, port))
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            sock.do_handshake()
+            if sock.selected_alpn_protocol() != "h2":
+                raise ConnectionError("the host does not speak HTTP/2")
+            return sock
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise

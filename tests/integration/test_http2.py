@@ -16,7 +16,8 @@ import pytest
 from h2.errors import ErrorCodes
 
 from django_pushjobs.backends import http2
-from django_pushjobs.backends.http2 import HTTP2Error, Lost, Response, Unprocessed
+from django_pushjobs.backends.http2 import Response
+from django_pushjobs.backends.http2_errors import HTTP2Error, Lost, Unprocessed
 from django_pushjobs.backends.multiplexing import Multiplexer, TimedOut, Unreachable
 from tests.support.apns import (
     KEY_ID,
