@@ -18,7 +18,7 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
+from h2.exceptions import NoAvailableStreamIDError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder, HeaderTuple
 
@@ -230,7 +230,12 @@ class Connection:
             raise NotStarted("goaway", "the connection is being closed", reason=self.goaway_reason)
         if len(self._exchanges) >= self._limit:
             raise NotStarted("refused_stream", "the peer has lowered its limit")
-        stream_id = self._h2.get_next_available_stream_id()
+        try:
+            stream_id = self._h2.get_next_available_stream_id()
+        except NoAvailableStreamIDError:
+            # After a thousand million requests.
+            self.is_closing = True
+            raise NotStarted("goaway", "the connection has no more stream ids") from None
         self._h2.send_headers(stream_id, headers, end_stream=not body)
         exchange = self._exchanges[stream_id] = _Exchange(stream_id, body)
         self._unwritten.append(exchange)
@@ -253,8 +258,10 @@ class Connection:
     def _unblock(self) -> None:
         blocked, self._blocked = self._blocked, deque()
         for exchange in blocked:
-            if exchange.stream_id in self._exchanges:
-                self._send_body(exchange)
+            # h2 may know already that the stream has ended, from a frame we come to later.
+            with suppress(ProtocolError):
+                if exchange.stream_id in self._exchanges:
+                    self._send_body(exchange)
 
     def _cancel(self, exchange: _Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         if self._exchanges.pop(exchange.stream_id, None) and not self.is_closed:
@@ -293,6 +300,7 @@ class Connection:
                 if self.is_closing and not self._taken:
                     break
         except ProtocolError as error:
+            self.is_closing = True
             end = f"the peer broke the protocol: {type(error).__name__}"
             self._say_goodbye()
         except (OSError, ValueError) as error:

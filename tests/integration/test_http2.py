@@ -316,6 +316,14 @@ def test_the_name_in_the_certificate_is_checked(peer: Peer) -> None:
     client.requests.close()
 
 
+def test_a_connection_without_stream_ids_is_replaced(peer: Peer, client: Client) -> None:
+    client.post()
+    (connection,) = client.requests._pool().connections
+    connection._h2.highest_outbound_stream_id = 2**31 - 3
+    assert client.post_many(3, 1) == {200: 3}
+    assert peer.connections == 2
+
+
 def test_close_ends_what_is_under_way(peer: Peer, client: Client) -> None:
     client.post()
     peer.script.append(Hang())
