@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: The error code of a pause because most addresses came back dead: a refusal of nobody, so only a
+#: push that is accepted ends it.
+DEAD_WAVE = "dead_wave"
+
 #: Seconds for which a process believes what it knows of the pauses.
 BELIEF = 1.0
 
@@ -74,7 +78,28 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
         _pause(settlement, using)
     heard = {s.backend for s in settlements if s.heard} - refused.keys()
     for backend in heard & _breaker.pauses(using=using).keys():
-        resume(backend, using=using)
+        if _ends(_breaker.pauses(using=using)[backend], settlements):
+            resume(backend, using=using)
+
+
+def _ends(pause: Pause, settlements: Iterable[Settlement]) -> bool:
+    if pause.error_code != DEAD_WAVE:
+        return True
+    return any(s.backend == pause.backend and s.counts["accepted"] for s in settlements)
+
+
+def pause(backend: str, error_code: str, error: str, *, using: str) -> bool:
+    """Pause a backend, and return whether it was not paused before."""
+    _, is_new = Pause.objects.using(using).get_or_create(
+        backend=backend,
+        defaults={
+            "error_code": error_code,
+            "error": error,
+            "until": timezone.now() + timedelta(seconds=conf().PAUSE_BASE),
+        },
+    )
+    _breaker.forget()
+    return is_new
 
 
 def _pause(settlement: Settlement, using: str) -> None:

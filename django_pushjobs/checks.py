@@ -21,7 +21,7 @@ from .backends import BasePushBackend, Policy, backends
 from .backends.policy import ENTRY_KEYS
 from .conf import Conf
 from .exceptions import ConfigurationError
-from .models import PushRequest
+from .models import Platform, PushRequest
 from .recipients import BaseResolver, resolver
 from .states import Priority
 
@@ -49,6 +49,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "RETENTION": (0, 315_360_000),
     "PART_SIZE": (1, 10_000),
     "FANOUT": (1, 1_000),
+    "DEAD_WAVE_SHARE": (0.01, 1),
     "MAX_ATTEMPTS": (1, 1_000),
     "COMMIT_BATCH": (1, 10_000),
     "CALLBACK_CONCURRENCY": (1, 100),
@@ -100,6 +101,8 @@ def check_settings(
         messages += _wrong_backends(values["BACKENDS"])
         if "DEFAULT_BACKEND" not in wrong:
             messages += _wrong_default(values["BACKENDS"], values["DEFAULT_BACKEND"])
+        if "DEVICE_BACKENDS" not in wrong:
+            messages += _wrong_device_backends(values["BACKENDS"], values["DEVICE_BACKENDS"])
         if "TEST_BACKEND" not in wrong:
             messages += _wrong_test_backend(values["BACKENDS"], values["TEST_BACKEND"])
     if "RESOLVERS" not in wrong:
@@ -221,6 +224,26 @@ def _wrong_test_backend(entries: Mapping[Any, Any], alias: str) -> Iterator[Chec
             f"PUSHJOBS['TEST_BACKEND'] is {alias!r}, which is not in PUSHJOBS['BACKENDS'].",
             hint=f"Known are: {known}.",
         )
+
+
+def _wrong_device_backends(
+    entries: Mapping[Any, Any], aliases: Mapping[Any, Any]
+) -> Iterator[CheckMessage]:
+    for key, alias in aliases.items():
+        where = f"PUSHJOBS['DEVICE_BACKENDS'][{key!r}]"
+        if not isinstance(key, str) or key.partition(":")[0] not in Platform.values:
+            yield _error(
+                19,
+                f"{where} is for no platform that is known.",
+                hint=f"Platforms are {', '.join(Platform.values)}; an app may follow: 'ios:app'.",
+            )
+        elif _hashable(alias) not in entries:
+            known = ", ".join(repr(name) for name in entries) or "none"
+            yield _error(
+                19,
+                f"{where} is {alias!r}, which is not in PUSHJOBS['BACKENDS'].",
+                hint=f"Known are: {known}.",
+            )
 
 
 def _wrong_resolvers(entries: Mapping[Any, Any]) -> Iterator[CheckMessage]:

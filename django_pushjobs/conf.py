@@ -36,6 +36,10 @@ class Conf:
     TEST_BACKEND: str = ""
     #: kind of recipient -> {"RESOLVER": dotted path, "OPTIONS": {...}}
     RESOLVERS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_resolvers)
+    #: platform, or "platform:app" -> the alias that reaches such devices of our users
+    DEVICE_BACKENDS: Mapping[str, str] = field(default_factory=dict)
+    #: share of dead addresses above which the settings are to blame, and no device is dropped
+    DEAD_WAVE_SHARE: float = 0.5
     #: priority -> name of a queue in RQ_QUEUES
     QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
     #: how long one job may run before it is interrupted

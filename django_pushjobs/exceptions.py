@@ -69,6 +69,14 @@ class InvalidCallbackEndpoint(PushJobsError):
         super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
 
 
+class InvalidDevice(PushJobsError):
+    """A device cannot be registered; ``errors`` names every field at fault."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
+
+
 class InvalidTransition(PushJobsError):
     """The push request is in a state that does not allow this; ``status`` says which."""
 

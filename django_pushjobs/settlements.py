@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from . import breaker
 from .changes import Change, record
+from .devices import verdicts
 from .models import Attempt, AttemptEnd, Delivery, PushRequest
 from .states import DeliveryStatus, Status
 
@@ -158,6 +159,7 @@ def _write(settlements: Sequence[Settlement], using: str) -> None:
     _write_deliveries(settlements, using)
     _write_journal(settlements, using)
     breaker.note(settlements, using=using)
+    verdicts.note_outcomes(settlements, using=using)
     record([s.change for s in settlements if not s.is_part], using=using)
 
 

@@ -3,7 +3,7 @@
 import os
 
 from example_project.settings import *  # noqa: F403
-from example_project.settings import DATABASES, PUSHJOBS
+from example_project.settings import DATABASES, INSTALLED_APPS, PUSHJOBS
 
 DEBUG = False
 # Static files are looked for when asked for: tests collect none.
@@ -27,3 +27,7 @@ PUSHJOBS = PUSHJOBS | {
     "DEFAULT_BACKEND": "locmem",
     "INSECURE_DESTINATIONS": False,
 }
+# Devices of people who have other apps for them.
+INSTALLED_APPS = [*INSTALLED_APPS, "push_notifications", "fcm_django"]
+PUSH_NOTIFICATIONS_SETTINGS: dict[str, str] = {}
+FCM_DJANGO_SETTINGS: dict[str, str] = {}

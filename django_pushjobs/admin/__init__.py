@@ -5,10 +5,11 @@ Pages read models; whatever changes a push request goes through services.
 
 from django.contrib import admin
 
-from ..models import ApiClient, CallbackEndpoint, CallbackEvent, Pause, PushRequest
+from ..models import ApiClient, CallbackEndpoint, CallbackEvent, Device, Pause, PushRequest
 from .callback_endpoints import CallbackEndpointAdmin
 from .callbacks import CallbackEventAdmin
 from .clients import ApiClientAdmin
+from .devices import DeviceAdmin
 from .pauses import PauseAdmin
 from .push_requests import PushRequestAdmin
 
@@ -17,3 +18,4 @@ admin.site.register(ApiClient, ApiClientAdmin)
 admin.site.register(Pause, PauseAdmin)
 admin.site.register(CallbackEndpoint, CallbackEndpointAdmin)
 admin.site.register(CallbackEvent, CallbackEventAdmin)
+admin.site.register(Device, DeviceAdmin)

@@ -17,6 +17,8 @@ from ..models import (
     CallbackEvent,
     CallbackStatus,
     Delivery,
+    Device,
+    DeviceState,
     EndpointState,
     PushRequest,
 )
@@ -64,6 +66,11 @@ CALLBACK_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
     CallbackStatus.FAILED: ("✗", Tone.BAD),
 }
 
+DEVICE_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+    DeviceState.ACTIVE: ("✓", Tone.GOOD),
+    DeviceState.DROPPED: ("⊖", Tone.MIXED),
+}
+
 _STRANGE: Final = ("?", Tone.QUIET)
 
 
@@ -102,6 +109,11 @@ def endpoint_badge(endpoint: CallbackEndpoint) -> SafeString:
 def callback_badge(event: CallbackEvent) -> SafeString:
     symbol, tone = CALLBACK_LOOKS.get(event.status, _STRANGE)
     return badge(symbol, event.get_status_display(), tone)
+
+
+def device_badge(device: Device) -> SafeString:
+    symbol, tone = DEVICE_LOOKS.get(device.state, _STRANGE)
+    return badge(symbol, device.get_state_display(), tone)
 
 
 def key_badge(key: ApiKey) -> SafeString:

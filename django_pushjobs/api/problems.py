@@ -30,6 +30,7 @@ from rest_framework.response import Response
 
 from ..exceptions import (
     InvalidCallbackEndpoint,
+    InvalidDevice,
     InvalidPushRequest,
     InvalidTransition,
     LimitExceeded,
@@ -44,6 +45,7 @@ MEDIA_TYPE = "application/problem+json"
 
 #: Problem types of our own. The others are ``about:blank``: their status says it all.
 INVALID_PUSH_REQUEST = "urn:problem-type:pushjobs:invalid-push-request"
+INVALID_DEVICE = "urn:problem-type:pushjobs:invalid-device"
 INVALID_CALLBACK_ENDPOINT = "urn:problem-type:pushjobs:invalid-callback-endpoint"
 INVALID_PARAMETER = "urn:problem-type:pushjobs:invalid-parameter"
 IDEMPOTENCY_KEY_REUSED = "urn:problem-type:pushjobs:idempotency-key-reused"
@@ -125,6 +127,14 @@ def problem_for(error: Exception) -> Problem:
                 status=409 if too_many else 400,
                 type=INVALID_CALLBACK_ENDPOINT,
                 title="Invalid callback endpoint",
+                detail=_count(len(error.errors)),
+                errors=[e.as_dict() for e in error.errors],
+            )
+        case InvalidDevice():
+            return Problem(
+                status=400,
+                type=INVALID_DEVICE,
+                title="Invalid device",
                 detail=_count(len(error.errors)),
                 errors=[e.as_dict() for e in error.errors],
             )

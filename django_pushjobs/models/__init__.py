@@ -12,6 +12,7 @@ from .callbacks import (
 )
 from .clients import ApiClient, ApiKey, Scope
 from .deliveries import Delivery
+from .devices import Device, DeviceState, DeviceTag, Platform, address_hash
 from .idempotency import IdempotencyRecord
 from .pauses import Pause
 from .push_requests import BULKY, PushRequest
@@ -27,11 +28,16 @@ __all__ = [
     "CallbackEvent",
     "CallbackStatus",
     "Delivery",
+    "Device",
+    "DeviceState",
+    "DeviceTag",
     "DisabledReason",
     "EndpointState",
     "EventType",
     "IdempotencyRecord",
     "Pause",
+    "Platform",
     "PushRequest",
     "Scope",
+    "address_hash",
 ]

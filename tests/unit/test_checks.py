@@ -248,6 +248,14 @@ def test_e018_unknown_test_backend() -> None:
 
 
 @pytest.mark.parametrize(
+    "entry", [{"tv": "default"}, {1: "default"}, {"ios": "apns"}, {"ios:app": ["default"]}]
+)
+def test_e019_devices_that_nothing_reaches(entry: dict[Any, Any]) -> None:
+    assert ids(found_in({"DEVICE_BACKENDS": entry})) == ["E019"]
+    assert found_in({"DEVICE_BACKENDS": {"ios": "default", "ios:app": "default"}}) == []
+
+
+@pytest.mark.parametrize(
     "entry", [{"x": None}, {"x": {}}, {"x": ADDRESS | {"OPTION": {}}}, {"": ADDRESS}]
 )
 def test_e009_malformed_resolver(entry: dict[Any, Any]) -> None:

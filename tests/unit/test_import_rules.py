@@ -34,7 +34,7 @@ LAYERS = {
         *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
         *["breaker", "claims", "settlements", "parts", "readers", "throttle"],
         *["idempotency", "events", "listeners"],
-        *["callbacks", "callbacks.*", "monitoring", "monitoring.*"],
+        *["callbacks", "callbacks.*", "devices", "devices.*", "monitoring", "monitoring.*"],
     ],
     "surface": [
         *["api", "api.*", "admin", "admin.*", "management", "management.*"],

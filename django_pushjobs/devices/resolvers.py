@@ -1,0 +1,79 @@
+"""Users and tags -> addresses of their devices.
+
+A resolver gives the addresses of one backend alias, that of the request: a user with a phone and a
+browser is reached at both by two requests. Addresses are read page by page, by key, so that neither
+memory nor an open cursor grows with the number of devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+
+from ..models import Device, DeviceState, DeviceTag
+from ..recipients import BaseResolver
+from . import tag_problem
+
+#: Rows of one query.
+PAGE: Final = 2_000
+#: Users or tags that one query asks for.
+NAMED: Final = 500
+
+
+def pages(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield ``columns`` of all ``rows``, in the order of their keys, by a query for each page."""
+    last: Any = None
+    while True:
+        after = rows if last is None else rows.filter(pk__gt=last)
+        page = list(after.order_by("pk").values_list("pk", *columns)[:PAGE])
+        for pk, *values in page:
+            last = pk
+            yield tuple(values)
+        if len(page) < PAGE:
+            return
+
+
+def slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), NAMED):
+        yield values[start : start + NAMED]
+
+
+def key_problem(value: Any, model: type[Model]) -> str | None:
+    """Return in a sentence why ``value`` is no key of ``model``, or None. Makes no query."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return "a user is named by its key"
+    try:
+        model._meta.pk.run_validators(model._meta.pk.to_python(value))
+    except (ValidationError, ValueError, OverflowError):
+        return "this is no key of a user"
+    return None
+
+
+class UserResolver(BaseResolver):
+    """``{"user": key}``: all active devices of a user that the request's backend reaches."""
+
+    def validate(self, value: Any) -> str | None:
+        return key_problem(value, get_user_model())
+
+    def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
+        active = Device.objects.filter(backend=backend, state=DeviceState.ACTIVE)
+        for users in slices(values):
+            for (address,) in pages(active.filter(user__in=users), "address"):
+                yield address
+
+
+class TagResolver(BaseResolver):
+    """``{"tag": name}``: all active devices with a tag that the request's backend reaches."""
+
+    def validate(self, value: Any) -> str | None:
+        return tag_problem(value)
+
+    def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
+        tags = DeviceTag.objects.filter(device__backend=backend, device__state=DeviceState.ACTIVE)
+        for names in slices(values):
+            for (address,) in pages(tags.filter(name__in=names), "device__address"):
+                yield address

@@ -1,0 +1,111 @@
+"""Devices of our own users, and what is known of their addresses."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Platform(models.TextChoices):
+    """What kind of device it is; ``DEVICE_BACKENDS`` says which backend reaches it."""
+
+    ANDROID = "android", _("Android")
+    IOS = "ios", _("iOS")
+    WEB = "web", _("browser")
+    OTHER = "other", _("other")
+
+
+class DeviceState(models.TextChoices):
+    """Whether a device is pushed to. DROPPED is no end: a device that registers again lives."""
+
+    ACTIVE = "active", _("active")
+    DROPPED = "dropped", _("dropped")
+
+
+def address_hash(address: str) -> str:
+    """Return the SHA-256 of an address: what an index can hold, whatever the database."""
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
+class Device(models.Model):
+    """An address at which a user can be reached, as the app or the page on it has told us.
+
+    :ivar backend: the alias that reaches it, by ``DEVICE_BACKENDS`` when it was registered.
+    :ivar reason: why it is dropped: the code of the provider's verdict, or ``operator``.
+    :ivar evidence: for a verdict: ``detail``, ``push_request`` and ``delivery``.
+    :ivar registered_at: the last time; an older verdict says nothing about it.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="push_devices",
+        null=True,
+        blank=True,
+        verbose_name=_("user"),
+    )
+    platform = models.CharField(_("platform"), max_length=16, choices=Platform.choices)
+    app = models.CharField(
+        _("app"), max_length=100, blank=True, help_text=_("Where a user has several of ours.")
+    )
+    backend = models.CharField(_("backend"), max_length=64)
+    address = models.TextField(_("address"))
+    address_hash = models.CharField(max_length=64, editable=False)
+    locale = models.CharField(_("locale"), max_length=35, blank=True)
+    state = models.CharField(
+        _("state"), max_length=16, choices=DeviceState.choices, default=DeviceState.ACTIVE
+    )
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    evidence = models.JSONField(_("evidence"), default=dict, blank=True)
+    state_changed_at = models.DateTimeField(_("state since"), default=timezone.now)
+    registered_at = models.DateTimeField(_("registered"), default=timezone.now)
+    last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("backend", "state", "state_changed_at"), name="pushjobs_dropped"),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=("address_hash", "platform", "app"), name="pushjobs_one_device"
+            ),
+            models.CheckConstraint(
+                name="pushjobs_device_state_known", condition=Q(state__in=DeviceState.values)
+            ),
+        )
+
+    def __str__(self) -> str:
+        # The address stays out of logs and page titles.
+        return f"{self.platform} {self.address_hash[:12]}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Names of its tags, in order."""
+        return sorted(tag.name for tag in self.tag_rows.all())
+
+
+class DeviceTag(models.Model):
+    """A topic that a device has chosen to hear of."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="tag_rows")
+    name = models.CharField(_("tag"), max_length=64)
+
+    class Meta:
+        verbose_name = _("tag of a device")
+        verbose_name_plural = _("tags of devices")
+        ordering = ("name",)
+        indexes = (models.Index(fields=("name", "id"), name="pushjobs_by_tag"),)
+        constraints = (
+            models.UniqueConstraint(fields=("device", "name"), name="pushjobs_tag_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
