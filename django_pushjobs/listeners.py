@@ -137,6 +137,7 @@ class Hub:
         self.count = 0
         self._streams: dict[int, _Stream] = {}
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._reading = False
         # Written to where there is a stream more to read: the read that waits returns.
         self._control = f"pushjobs:events:control:{new_token()}"
@@ -164,25 +165,37 @@ class Hub:
                     stream.remove(listener)
 
     def _add(self, client_id: int, listener: Listener) -> None:
-        with self._lock:
-            if (stream := self._streams.get(client_id)) is not None:
-                stream.add(listener)
-                listener.position = stream.position
+        if self._join(client_id, listener):
+            return
+        # One by one: of those who come at the same moment, the first opens the stream for all.
+        with self._opening:
+            if self._join(client_id, listener):
                 return
-        position = events.open_stream(client_id)
+            position = events.open_stream(client_id)
+            with self._lock:
+                stream = self._streams[client_id] = _Stream(position)
+                stream.add(listener)
+                listener.position = position
+                start, self._reading = not self._reading, True
+            if start:
+                threading.Thread(target=self._run, name="listeners", daemon=True).start()
+            else:
+                self._wake()
+
+    def _join(self, client_id: int, listener: Listener) -> bool:
         with self._lock:
-            new = client_id not in self._streams
-            stream = self._streams.setdefault(client_id, _Stream(position))
+            if (stream := self._streams.get(client_id)) is None:
+                return False
             stream.add(listener)
             listener.position = stream.position
-            start, self._reading = not self._reading, True
-        if start:
-            threading.Thread(target=self._run, name="listeners", daemon=True).start()
-        elif new:
-            with queues.connection().pipeline(transaction=False) as pipeline:
-                pipeline.xadd(self._control, {"more": ""}, maxlen=1, approximate=False)
-                pipeline.expire(self._control, 60)
-                pipeline.execute()
+            return True
+
+    def _wake(self) -> None:
+        """Let the read that waits return: there is a stream more."""
+        with queues.connection().pipeline(transaction=False) as pipeline:
+            pipeline.xadd(self._control, {"more": ""}, maxlen=1, approximate=False)
+            pipeline.expire(self._control, 60)
+            pipeline.execute()
 
     # What the reader does.
 

@@ -107,3 +107,8 @@ class UTCTimeField(serializers.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, default_timezone=UTC, **kwargs)
+
+
+def utc(time: datetime | None) -> str | None:
+    """Return what :class:`UTCTimeField` makes of ``time``."""
+    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -84,7 +84,11 @@ def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]
 
 
 def release_connections() -> None:
-    """Give back the connections to the database, before something that takes long."""
+    """Give back the connections to the database, before something that takes long.
+
+    Django's objects for them go as well, which take as much as all the rest of a call that waits.
+    """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
+            del connections[connection.alias]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.urls import resolve
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
+from rest_framework.serializers import Serializer
 
+from django_pushjobs.api.serializers import PushRequestSerializer
 from django_pushjobs.identifiers import delivery_id
 from django_pushjobs.models import Delivery, PushRequest
 from django_pushjobs.states import DeliveryStatus, Status
@@ -306,3 +310,15 @@ def test_receipts_of_many(
 )
 def test_receipts_need_ids(acme: ThirdParty, body: Any, expected: set[tuple[str, str]]) -> None:
     assert faults(acme.post("receipts", body)) == expected
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.FAILED])
+def test_a_row_reads_as_its_fields_say(acme: ThirdParty, status: Status) -> None:
+    request = row(acme, status, next_attempt_at=NOW, result={"codes": {"gone": 1}}, error="x")
+    shown = acme.get(str(request.pk)).json()
+    context = {"request": acme.http.get("/api/v1/push-requests").wsgi_request}
+    context["request"].resolver_match = resolve("/api/v1/push-requests")
+    serializer = PushRequestSerializer(context=context)
+    by_field = Serializer.to_representation(serializer, request)
+    assert json.loads(json.dumps(by_field)) == shown
+    assert list(by_field) == list(shown)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.stack import Stack
@@ -56,20 +57,38 @@ def test_a_wait_may_be_in_vain(web: Web) -> None:
 
 def test_all_who_wait_are_answered_when_it_ends(web: Web) -> None:
     one = web.call("POST", body=LATER).json["id"]
-    with ThreadPoolExecutor(50) as pool:
-        waiting = [pool.submit(web.call, "GET", f"/{one}", Prefer="wait=30") for _ in range(50)]
-        # They are seen in the process by what they hold: a socket each.
-        eventually(lambda: _sockets(web.pid) >= 50, what="fifty calls are open")
+    web.call("GET", f"/{one}", Prefer="wait=1")
+    process = psutil.Process(web.pid)
+    before = process.memory_info().rss
+    with ThreadPoolExecutor(200) as pool:
+        waiting = [pool.submit(web.call, "GET", f"/{one}", Prefer="wait=30") for _ in range(200)]
+        # They are seen in the process by what they hold: a socket each, and not much more.
+        eventually(lambda: _sockets(process) >= 200, what="all calls are open")
+        assert process.memory_info().rss - before < 60e6
         ended = web.call("POST", f"/{one}/cancel").json
         answers: list[Answer] = [answer.result(timeout=30) for answer in waiting]
     assert {(answer.status, answer.json["status"]) for answer in answers} == {(200, "canceled")}
     assert all(answer.json == ended for answer in answers)
 
 
-def _sockets(pid: int) -> int:
-    import psutil
+def _sockets(process: psutil.Process) -> int:
+    return sum(c.status == psutil.CONN_ESTABLISHED for c in process.net_connections("tcp"))
 
-    return sum(c.status == "ESTABLISHED" for c in psutil.Process(pid).net_connections("tcp"))
+
+def test_posts_on_two_processes_with_one_key_make_one_row(stack: Stack) -> None:
+    stack.gateway()
+    web = Web(stack, "--workers=2")
+
+    def post(_number: int) -> list[Answer]:
+        return [web.call("POST", body=MESSAGE, Idempotency_Key="k") for _ in range(5)]
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [answer for answers in pool.map(post, range(10)) for answer in answers]
+    assert len(web.program.children()) == 2
+    assert stack.statuses() == {"queued": 1}
+    assert {answer.status for answer in answers} <= {202, 409}
+    assert sum("Idempotent-Replayed" not in a.headers for a in answers if a.status == 202) == 1
+    assert len({answer.body for answer in answers if answer.status == 202}) == 1
 
 
 def heard(stream: Iterator[dict[str, Any]], count: int) -> list[tuple[str, str]]:

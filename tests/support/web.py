@@ -22,7 +22,7 @@ print(ApiKey.objects.issue(client, "tests")[1])
 class Web:
     """A third party of one web process.
 
-    :ivar pid: of the process that answers.
+    :ivar pid: of a process that answers.
     """
 
     def __init__(self, stack: Stack, *options: str, name: str = "acme", **environment: str) -> None:
@@ -35,7 +35,7 @@ class Web:
         (self.url,) = self.program.says(r"Listening at: (http://\S+)")
         self.program.says("Booting worker with pid")
         self.address = urlsplit(self.url).netloc
-        [self.pid] = self.program.children()
+        self.pid = self.program.children()[0]
 
     @property
     def headers(self) -> dict[str, str]:
