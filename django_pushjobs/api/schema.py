@@ -542,6 +542,12 @@ def _document() -> dict[str, Any]:
         generator = SchemaGenerator(patterns=urlpatterns)  # type: ignore[no-untyped-call]
         document: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
     document["webhooks"] = WEBHOOKS
+    # The same, at the URL that a push request may name.
+    document["paths"]["/push-requests"]["post"]["callbacks"] = {
+        name: {"{$request.body#/callback_url}": item}
+        for name, item in WEBHOOKS.items()
+        if name.startswith("push.request.")
+    }
     # The generator asks nested serializers for no such thing.
     document["components"]["schemas"]["NewBatch"]["properties"]["items"]["minItems"] = 1
     for operation in _operations(document):

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from pytest_django import Settings
 
 from django_pushjobs.api import examples, schema
+from django_pushjobs.models import EventType
 from tests.support.third_party import ThirdParty
 
 OPERATIONS = {
@@ -87,6 +88,12 @@ def test_is_made_without_a_warning_in_the_schema_of_a_project(settings: Settings
         validate=True,
         stdout=io.StringIO(),
     )
+
+
+def test_describes_the_callbacks(document: Any) -> None:
+    assert set(document["webhooks"]) == set(EventType.values)
+    told = document["paths"]["/push-requests"]["post"]["callbacks"]
+    assert set(told) == {name for name in EventType.values if name.startswith("push.request.")}
 
 
 def test_describes_every_operation(document: Any) -> None:
