@@ -22,6 +22,10 @@ EXTRAS = {
     ],
     # The client for third parties; it needs no Django.
     "client": ["httpx>=0.27"],
+    # Encryption for browsers, and the key that their push services know us by.
+    "webpush": ["http-ece>=1.2", "py-vapid>=1.9"],
+    # Access tokens for Google's APIs.
+    "fcm": ["google-auth>=2.40"],
     "postgres": ["psycopg[binary,pool]>=3.2"],
     # Logs of the worker as JSON.
     "json": ["python-json-logger>=3.1"],
@@ -38,6 +42,8 @@ EXTRAS["dev"] = [
     *EXTRAS["embedded"],
     *EXTRAS["json"],
     *EXTRAS["apns"],
+    *EXTRAS["webpush"],
+    *EXTRAS["fcm"],
     "build",
     "dj-database-url",
     "django-push-notifications>=3.2",
@@ -55,6 +61,7 @@ EXTRAS["dev"] = [
     "pytest-django",
     "pytest-timeout",
     "pytest-xdist",
+    "pywebpush",
     "rich",
     "ruff",
     "schemathesis>=4.0",

@@ -40,6 +40,7 @@ class Connections:
     :param resolve: looks the host up at every connect, such as
         :func:`~django_pushjobs.destinations.resolve` for a URL that somebody else chose; what it
         raises comes out of :meth:`post`.
+    :param tls: made by :func:`tls_context`, to be shared by many instead of ``ca_file``.
     :raises ValueError: ``url`` is not one that can be posted to, or ``ca_file`` holds no
         certificates.
     """
@@ -52,6 +53,7 @@ class Connections:
         connect_timeout: float,
         ca_file: str | None = None,
         resolve: Resolve | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         if not isinstance(url, str):
             raise ValueError("url must be a string")
@@ -71,7 +73,7 @@ class Connections:
         self._size = size
         self._connect_timeout = connect_timeout
         self._resolve = resolve
-        self._tls = _tls_context(ca_file) if is_tls else None
+        self._tls = (tls or tls_context(ca_file)) if is_tls else None
         # One pool a hub, which is one a native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, ConnectionPool] = WeakKeyDictionary()
 
@@ -178,7 +180,17 @@ class _Pool(ConnectionPool):
         return False
 
 
-def _tls_context(ca_file: str | None) -> SSLContext:
+def check_limits(**limits: Any) -> None:
+    """Make sure that each of the options is a number above 0.
+
+    :raises ValueError: one is not; the message names it.
+    """
+    for name, value in limits.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+            raise ValueError(f"{name} must be a number above 0")
+
+
+def tls_context(ca_file: str | None) -> SSLContext:
     """Return a context that verifies the certificate and the host name.
 
     gevent's own class: unless gevent has patched the process, ``ssl.create_default_context()``

@@ -10,7 +10,7 @@ from typing import ClassVar
 from .. import __version__
 from .answers import Answers
 from .base import BasePushBackend, Message, Target
-from .connections import Connections
+from .connections import Connections, check_limits
 from .exchanges import exchange
 from .outcomes import Outcome
 
@@ -75,16 +75,13 @@ class HTTPBackend(BasePushBackend):
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias)
-        limits = {
-            "connect_timeout": connect_timeout,
-            "timeout": timeout,
-            "connections": connections,
-            "max_response": max_response,
-            "max_payload": 1 if max_payload is None else max_payload,
-        }
-        for name, value in limits.items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-                raise ValueError(f"{name} must be a number above 0")
+        check_limits(
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            connections=connections,
+            max_response=max_response,
+            max_payload=1 if max_payload is None else max_payload,
+        )
         self.timeout = timeout
         self.max_payload = max_payload
         self.max_response = max_response

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from ..exceptions import FieldError
 from .base import Message, payload_size
@@ -33,6 +34,8 @@ from .base import Message, payload_size
 #: Members of ``options`` that are passed through.
 OVERRIDES: Final = ("apns", "fcm", "webpush")
 MAX_TEXT: Final = 2_048
+#: A delivery id to count the size of a payload with.
+NO_DELIVERY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,13 +208,13 @@ WEB_PUSH_ROWS: Final = (
     Row("503", "201", RETRY, MOZILLA, code="backoff"),
     Row("503", "202", RETRY, MOZILLA, code="retry_now"),
     Row("5xx", "", RETRY, HTTP),
-    # What the subscription says, or where it leads, is not a push service.
+    # The address itself is wrong; where its host leads may be our own resolver's mistake.
     Row(
         *("bad_subscription", "", DROP, "RFC 8291, section 2"),
         "the address is not a Web Push subscription",
     ),
     Row(
-        *("forbidden_endpoint", "", DROP, "RFC 8030, section 8"),
+        *("forbidden_endpoint", "", FAIL, "RFC 8030, section 8"),
         "the endpoint of the subscription is not one on the public internet",
     ),
     Row(

@@ -13,7 +13,9 @@ from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
 from django_pushjobs.backends import OutcomeClass
+from django_pushjobs.backends.fcm import FCMBackend
 from django_pushjobs.backends.http import HTTPBackend
+from django_pushjobs.backends.webpush import WebPushBackend
 from django_pushjobs.checks import RANGES
 from django_pushjobs.conf import Conf
 from django_pushjobs.management.commands.rqgeventworker import Command
@@ -86,12 +88,23 @@ def test_every_status_is_documented_and_no_other() -> None:
     assert first_column(section(text, "An address of it")) == set(DeliveryStatus.values)
 
 
-def test_every_outcome_and_option_of_the_gateway_is_documented() -> None:
+def test_every_outcome_is_documented() -> None:
     text = page("howto/backends.rst")
     own = first_column(section(text, "A backend of your own"))
     assert own == {kind.name for kind in OutcomeClass}
-    options = set(get_type_hints(HTTPBackend.__init__)) - {"alias", "return"}
-    assert first_column(section(text, "An HTTP gateway")) == options
+
+
+@pytest.mark.parametrize(
+    ("title", "backend"),
+    [
+        ("An HTTP gateway", HTTPBackend),
+        ("Firebase Cloud Messaging", FCMBackend),
+        ("Web Push", WebPushBackend),
+    ],
+)
+def test_every_option_of_a_backend_is_documented(title: str, backend: type) -> None:
+    options = set(get_type_hints(backend.__init__)) - {"alias", "return"}
+    assert first_column(section(page("howto/backends.rst"), title)) == options
 
 
 def test_every_command_is_documented() -> None:

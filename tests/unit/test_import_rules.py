@@ -91,7 +91,10 @@ OWNERS = {
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],
     "geventhttpclient": ["backends.*", "callbacks.*"],
-    "cryptography": ["encryption"],
+    "cryptography": ["encryption", "backends.subscriptions", "backends.vapid", "backends.webpush"],
+    "google": ["backends.service_account"],
+    "http_ece": ["backends.webpush"],
+    "py_vapid": ["backends.vapid"],
     "AntiSSRF": ["destinations"],
     "h2": ["backends.http2"],
     "hpack": ["backends.http2", "backends.multiplexing"],
@@ -117,6 +120,9 @@ EXTRAS = [
     "http_sf",
     "jwt",
     "psycopg",
+    "google",
+    "http_ece",
+    "py_vapid",
 ]
 
 #: Modules that need one of them; nothing imports these unless it is asked for.

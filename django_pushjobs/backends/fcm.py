@@ -1,0 +1,310 @@
+"""Firebase Cloud Messaging, HTTP v1: phones with Android, and whatever else Firebase reaches."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+from .. import __version__
+from ..exceptions import FieldError
+from . import notification as notifications
+from .answers import Answers
+from .base import BasePushBackend, Message, Target, payload_size
+from .connections import Connections, check_limits
+from .exchanges import exchange
+from .notification import Notification, merged
+from .outcomes import Outcome, OutcomeClass
+from .service_account import ServiceAccount
+from .tokens import SharedToken, TokenUnavailable
+
+SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
+#: https://firebase.google.com/docs/cloud-messaging/concept-options#ttl
+MAX_TTL: Final = 2_419_200
+MAX_PAYLOAD: Final = 4_096
+MAX_TOPIC_PAYLOAD: Final = 2_048
+
+#: https://firebase.google.com/docs/cloud-messaging/send/v1-api: what a key of data may not be.
+_RESERVED = re.compile(r"from|message_type|(?:google|gcm)[.].*", re.IGNORECASE | re.DOTALL)
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9:.-]{2,62}")
+#: What a field violation may repeat of its path: never a key of data, which is the payload's.
+_FIELD = re.compile(r"message(?:\.[a-z_]{1,40}){0,4}")
+_ADDRESSES = frozenset({"token", "topic", "condition"})
+_MAX_PROVIDER_ID = 255
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class FCMBackend(BasePushBackend):
+    """Sends each message to one registration token, topic or condition.
+
+    The address is a registration token, ``topic:news`` or ``condition:'a' in topics``.
+
+    :param credentials: the key file of a service account, or what stands in it as a dict.
+    :param project: id of the Firebase project, where it is not the one of the credentials.
+    :param validate_only: Firebase checks the messages and sends none.
+    :param ttl: seconds that a message without an expiry is kept for a device that is away.
+    :param url: origin of the API.
+    :param connect_timeout: seconds to connect to one address of the API.
+    :param timeout: seconds for one call in all; Firebase advises 10 or more.
+    :param connections: connections of a process at most; further pushes wait for one.
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param answers: what answers mean where that differs, see :mod:`.answers`.
+    """
+
+    supports_collapse: ClassVar[bool] = True
+    max_payload = MAX_PAYLOAD
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        credentials: str | Mapping[str, Any],
+        project: str = "",
+        validate_only: bool = False,
+        ttl: int = MAX_TTL,
+        url: str = "https://fcm.googleapis.com",
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+        connections: int = 1_000,
+        ca_file: str | None = None,
+        answers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(alias=alias)
+        check_limits(connect_timeout=connect_timeout, timeout=timeout, connections=connections)
+        if not isinstance(ttl, int) or not 0 <= ttl <= MAX_TTL:
+            raise ValueError(f"ttl must be from 0 to {MAX_TTL} seconds")
+        self.timeout = timeout
+        self._ttl = ttl
+        self._validate_only = bool(validate_only)
+        self._answers = Answers("fcm", answers)
+        self._account = ServiceAccount(
+            credentials,
+            scope=SCOPE,
+            answers=self._answers,
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            ca_file=ca_file,
+        )
+        project = project or self._account.project
+        if not _PROJECT.fullmatch(project):
+            raise ValueError("project must be the id of a Firebase project")
+        self.token = SharedToken(self._account.fetch)
+        self._api = Connections(
+            f"{url.rstrip('/')}/v1/projects/{project}/messages:send",
+            size=connections,
+            connect_timeout=connect_timeout,
+            ca_file=ca_file,
+        )
+        self._head = (
+            f"POST {self._api.path} HTTP/1.1\r\nHost: {self._api.authority}\r\n"
+            f"User-Agent: django-pushjobs/{__version__}\r\nContent-Type: application/json\r\n"
+        )
+
+    def validate(self, message: Message) -> list[FieldError]:
+        errors = [*notifications.errors(message.options), *_data_errors(message.data)]
+        if errors:
+            return errors
+        size = _size(wire_format(message, _SOMEWHERE, ttl=self._ttl))
+        if size > MAX_PAYLOAD:
+            return [notifications.too_large(message, size, MAX_PAYLOAD, self.alias)]
+        return []
+
+    def push(self, message: Message, target: Target) -> Outcome:
+        wire = wire_format(message, target, ttl=self._ttl)
+        limit = MAX_PAYLOAD if "token" in wire else MAX_TOPIC_PAYLOAD
+        if (size := _size(wire)) > limit:
+            return Outcome(
+                kind=OutcomeClass.FAIL,
+                code="payload_too_large",
+                detail=f"the payload has {size} bytes, FCM takes {limit}",
+            )
+        call = {"validate_only": True} if self._validate_only else {}
+        body = _to_json({**call, "message": wire}).encode()
+        try:
+            return self._send(body)
+        except TokenUnavailable as failure:
+            return failure.outcome
+
+    def close(self) -> None:
+        self._api.close()
+        self._account.close()
+
+    def _send(self, body: bytes, *, again: bool = True) -> Outcome:
+        token = self.token.get()
+        head = f"{self._head}Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        reply = exchange(
+            self._api, head.encode("latin-1") + body, timeout=self.timeout, max_response=16_384
+        )
+        if reply.answer == 200:
+            return self._answers.outcome(200, provider_id=_name(reply.body))
+        reason, fields = reason_of(reply.answer, reply.body)
+        if self._answers.row(reply.answer, reason).renews and again and self.token.refuse(token):
+            return self._send(body, again=False)
+        return self._answers.outcome(
+            reply.answer,
+            reason,
+            retry_after=reply.retry_after,
+            detail=", ".join(fields),
+        )
+
+
+#: What the size of a payload is counted with, before an address is known.
+_SOMEWHERE = Target(delivery_id=notifications.NO_DELIVERY, address="")
+
+
+def wire_format(message: Message, target: Target, *, ttl: int = MAX_TTL) -> dict[str, Any]:
+    """Return the resource ``Message`` of the HTTP v1 API.
+
+    https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
+
+    :param ttl: seconds, where the message does not expire.
+    """
+    told = notifications.read(message, "fcm")
+    shown = {"title": message.title, "body": message.body, "image": told.image}
+    wire: dict[str, Any] = {
+        **_address(target.address),
+        "data": {name: _text(value) for name, value in message.data.items()},
+        "notification": _without_empty(shown),
+        "android": _android(told, target, ttl),
+        "apns": _apns(told, target),
+        "webpush": _webpush(told, target, ttl),
+    }
+    # Where it goes is not for the message to say.
+    over = {name: told.override[name] for name in told.override if name not in _ADDRESSES}
+    return merged(_without_empty(wire), over)
+
+
+def _address(address: str) -> dict[str, str]:
+    kind, _, name = address.partition(":")
+    return {kind: name} if kind in _ADDRESSES else {"token": address}
+
+
+def _android(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
+    message = told.message
+    shown: dict[str, Any] = {}
+    if not told.is_silent:
+        shown = _without_empty(
+            {
+                # A repeat takes the place of the first.
+                "tag": message.collapse_key or str(target.delivery_id),
+                "sound": told.sound,
+                "click_action": told.click_action,
+            }
+        )
+        if told.badge is not None:
+            shown["notification_count"] = told.badge
+    return _without_empty(
+        {
+            "priority": "HIGH" if message.priority == "high" else "NORMAL",
+            "ttl": f"{told.ttl(default=ttl, cap=MAX_TTL)}s",
+            "collapse_key": message.collapse_key,
+            "notification": shown,
+        }
+    )
+
+
+def _apns(told: Notification, target: Target) -> dict[str, Any]:
+    message = told.message
+    headers = {
+        "apns-priority": "5" if told.is_silent or message.priority == "low" else "10",
+        "apns-collapse-id": _short(message.collapse_key or str(target.delivery_id), 64),
+    }
+    if message.expires_at is not None:
+        headers["apns-expiration"] = str(int(message.expires_at.timestamp()))
+    aps = _without_empty({"sound": told.sound, "category": told.click_action})
+    if told.badge is not None:
+        aps["badge"] = told.badge
+    if told.is_silent:
+        aps["content-available"] = 1
+        headers["apns-push-type"] = "background"
+    if told.image:
+        aps["mutable-content"] = 1
+    return {"headers": headers, **({"payload": {"aps": aps}} if aps else {})}
+
+
+def _webpush(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
+    message = told.message
+    wire: dict[str, Any] = {
+        "headers": {
+            "TTL": str(told.ttl(default=ttl, cap=MAX_TTL)),
+            "Urgency": message.priority,
+        }
+    }
+    if not told.is_silent:
+        wire["notification"] = {"tag": message.collapse_key or str(target.delivery_id)}
+    if told.click_action.startswith("https://"):
+        wire["fcm_options"] = {"link": told.click_action}
+    return wire
+
+
+def _size(wire: Mapping[str, Any]) -> int:
+    """Return the bytes of a payload: what is for the device, not what is for the providers."""
+    return payload_size({name: wire[name] for name in ("notification", "data") if name in wire})
+
+
+def _data_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
+    for name in data:
+        if _RESERVED.fullmatch(name):
+            pointer = name.replace("~", "~0").replace("/", "~1")
+            yield FieldError(f"/data/{pointer}", "is a name that FCM keeps for itself", "reserved")
+
+
+def _text(value: Any) -> str:
+    """Return a value of data as FCM takes it: a string; anything else becomes JSON."""
+    return value if isinstance(value, str) else _to_json(value)
+
+
+def _short(text: str, limit: int) -> str:
+    """Return ``text``, or a digest of it where it has more than ``limit`` bytes."""
+    if len(text.encode()) <= limit:
+        return text
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()[:limit]
+
+
+def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in ("", {}, None)}
+
+
+def _name(body: bytes) -> str:
+    """Return the name that FCM gave to the message, or ""."""
+    try:
+        name = json.loads(body)["name"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    keep = isinstance(name, str) and len(name) <= _MAX_PROVIDER_ID and name.isprintable()
+    return name if keep else ""
+
+
+def reason_of(answer: int | str, body: bytes) -> tuple[str, list[str]]:
+    """Return the reason of an error, and the fields that it is about.
+
+    FCM says INVALID_ARGUMENT of a token that is none and of a message that is none; only the
+    details tell which, and a live device must not be given up for a wrong message.
+
+    https://firebase.google.com/docs/cloud-messaging/error-codes
+    """
+    try:
+        error = json.loads(body)["error"]
+        details = [detail for detail in error.get("details", ()) if isinstance(detail, dict)]
+        status = str(error.get("status", ""))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return "", []
+    codes = [str(d.get("errorCode", "")) for d in details if _is(d, "FcmError")]
+    found = [v for d in details if _is(d, "BadRequest") for v in d.get("fieldViolations") or ()]
+    fields = [str(v.get("field", "")) for v in found if isinstance(v, dict)]
+    reason = next(filter(None, codes), status)
+    if answer != 400 or reason != "INVALID_ARGUMENT":
+        return reason, []
+    is_token = all(field == "message.token" for field in fields) if fields else bool(codes)
+    if is_token and "too big" not in str(error.get("message", "")):
+        return "INVALID_REGISTRATION", []
+    shown = [match[0] for field in fields if (match := _FIELD.match(field))]
+    return "INVALID_ARGUMENT", sorted(set(shown))
+
+
+def _is(detail: Mapping[str, Any], kind: str) -> bool:
+    return str(detail.get("@type", "")).endswith(f".{kind}")

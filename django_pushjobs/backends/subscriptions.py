@@ -1,0 +1,78 @@
+"""Web Push subscriptions: what a browser gives to whoever may push to it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import destinations
+
+
+class NoSubscription(ValueError):
+    """An address is not a subscription; the message never repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One browser's endpoint and keys, ready to encrypt for.
+
+    :param origin: of the endpoint, such as ``https://push.example``.
+    :param authority: the endpoint's host with its port, where it has one.
+    :param path: with the query.
+    :param key: the browser's public key on P-256.
+    :param auth: the secret that it shares with us.
+    """
+
+    origin: str
+    authority: str
+    path: str
+    key: Any
+    auth: bytes
+
+    @classmethod
+    def parse(cls, address: str) -> Subscription:
+        """Return the subscription in ``address``: what ``JSON.stringify(subscription)`` returns.
+
+        https://www.w3.org/TR/push-api/#dom-pushsubscription-tojson
+
+        :raises NoSubscription: it is not one.
+        :raises DestinationRefused: its endpoint may not be posted to.
+        """
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        try:
+            told = json.loads(address)
+            endpoint, keys = told["endpoint"], told["keys"]
+            point, auth = _decoded(keys["p256dh"]), _decoded(keys["auth"])
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise NoSubscription("the address is not a Web Push subscription") from None
+        # RFC 8291, section 3.2.
+        if len(auth) != 16:
+            raise NoSubscription("the secret of the subscription does not have 16 bytes")
+        destination = destinations.parse(endpoint)
+        try:
+            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        except ValueError:
+            raise NoSubscription("the key of the subscription is not on the curve") from None
+        parts = urlsplit(destination.url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        # Of the parts that were checked, never of what a parser might read differently.
+        return cls(
+            f"{parts.scheme}://{parts.netloc}".lower(), parts.netloc.lower(), path, key, auth
+        )
+
+
+def _decoded(text: str) -> bytes:
+    """Return base64url, padded or not, as bytes.
+
+    :raises ValueError: it is not base64url.
+    """
+    raw = text.encode("ascii").rstrip(b"=")
+    try:
+        return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error

@@ -1,0 +1,114 @@
+"""How a push service knows us: VAPID (RFC 8292)."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from .subscriptions import NoSubscription
+
+if TYPE_CHECKING:
+    from py_vapid import Vapid02
+
+#: Seconds for which a token is good; RFC 8292, section 2: 24 hours at most.
+LIFETIME: Final = 43_200
+#: Seconds after which it is made anew; Apple asks for once an hour at most.
+RENEW_AFTER: Final = 21_600
+#: Tokens that are kept, one an origin.
+KEPT: Final = 1_000
+
+#: https: or mailto: to a host with a name on the public internet: Apple refuses all others.
+_SUBJECT = re.compile(
+    r"(?:mailto:[^@\s]+@|https://)(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<rest>[:/][^\s]*)?"
+)
+_UNRESOLVABLE = re.compile(r".*\.(?:local|localhost|invalid|test|internal)", re.IGNORECASE)
+
+
+class Vapid:
+    """Signs for one key, with one token an origin.
+
+    :param private_key: base64url of the 32 bytes or of the DER, or a PEM.
+    :param subject: whom a push service turns to: ``mailto:`` or ``https:`` with a public host.
+    :raises ValueError: one of them is wrong, or py-vapid is missing.
+    """
+
+    def __init__(self, private_key: str, subject: str) -> None:
+        self._key = load(private_key)
+        match = _SUBJECT.fullmatch(subject) if isinstance(subject, str) else None
+        if match is None or _UNRESOLVABLE.fullmatch(match["host"]):
+            raise ValueError("subject must be a mailto: or https: URL with a public host")
+        self._subject = subject
+        #: Origin -> the header, and when it is made anew.
+        self._headers: dict[str, tuple[str, float]] = {}
+
+    def authorization(self, origin: str) -> str:
+        """Return the header Authorization for ``origin``.
+
+        :raises NoSubscription: nothing can be signed for it.
+        """
+        kept = self._headers.get(origin)
+        now = time.time()
+        if kept is not None and now < kept[1]:
+            return kept[0]
+        from py_vapid import VapidException
+
+        claims = {"aud": origin, "exp": int(now) + LIFETIME, "sub": self._subject}
+        try:
+            header: str = self._key.sign(claims)["Authorization"]
+        except VapidException as error:
+            raise NoSubscription("no token can be signed for this origin") from error
+        if len(self._headers) >= KEPT:
+            self._headers.clear()
+        self._headers[origin] = header, now + RENEW_AFTER
+        return header
+
+
+def load(private_key: str) -> Vapid02:
+    """Return the key in ``private_key``.
+
+    :raises ValueError: it is none, or py-vapid is missing.
+    """
+    try:
+        from py_vapid import Vapid02
+    except ImportError as error:
+        raise ValueError(f"needs the extra django-pushjobs[webpush]: {error}") from error
+    try:
+        if "-----BEGIN" in private_key:
+            return Vapid02.from_pem(private_key.strip().encode())
+        return Vapid02.from_string(private_key.strip())
+    except Exception as error:
+        # The message of a parser may hold what it could not parse.
+        raise ValueError(f"private_key is not a VAPID key ({type(error).__name__})") from None
+
+
+def new_key() -> Vapid02:
+    """Return a new key.
+
+    :raises ValueError: py-vapid is missing.
+    """
+    try:
+        from py_vapid import Vapid02
+    except ImportError as error:
+        raise ValueError(f"needs the extra django-pushjobs[webpush]: {error}") from error
+    key = Vapid02()
+    key.generate_keys()
+    return key
+
+
+def private_text(key: Vapid02) -> str:
+    """Return the private key as base64url, as the option ``private_key`` takes it."""
+    from py_vapid.utils import b64urlencode
+
+    return str(b64urlencode(key.private_key.private_numbers().private_value.to_bytes(32, "big")))
+
+
+def public_text(key: Vapid02) -> str:
+    """Return the public key as base64url, as a browser's ``applicationServerKey`` takes it."""
+    from cryptography.hazmat.primitives import serialization
+    from py_vapid.utils import b64urlencode
+
+    point = key.public_key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    return str(b64urlencode(point))
