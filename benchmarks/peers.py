@@ -24,6 +24,7 @@ ENVIRONMENTS: dict[str, list[str]] = {
     "celery-rows": [*_CELERY, "psycopg[binary,pool]", "django", "django-celery-results"],
     "dramatiq-rows": [*_DRAMATIQ, "psycopg[binary,pool]"],
     "taskiq-rows": [*_TASKIQ, "psycopg[binary,pool]"],
+    "push-notifications": ["django-push-notifications[WP,FCM]", "celery[redis]", "gevent"],
 }
 #: Packages whose versions tell what was measured.
 TELLING = (

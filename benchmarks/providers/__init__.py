@@ -1,0 +1,1 @@
+"""The backends of providers against peers that speak their protocols; ``python -m`` this."""

@@ -1,0 +1,148 @@
+"""``python -m benchmarks.soak``: thousands of messages, wrong answers and resets, nothing lost.
+
+The provider answers one message in ten with an error of its table, or cuts the connection. Each
+message is pushed until an outcome is final, as the worker does but without its waits. In the end
+every message that was taken is compared, field by field, with the one that was pushed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import gevent.pool
+
+from tests.support import fcm, push_service
+from tests.support.peers import RESET, Reply
+
+from .providers.ours import backend_for, set_up
+
+#: Answers after which a message is tried again, of those of the tables.
+ATTEMPTS = 50
+
+
+class Soak:
+    """:param errors: answers that may be drawn, by name; ``None`` cuts the connection."""
+
+    def __init__(self, kind: str, peer: Any, told: dict[str, Any], seed: int) -> None:
+        self.peer = peer
+        self.chance = random.Random(seed)
+        self.kind = kind
+        self.backend = backend_for(kind, told)
+        answers = fcm.ANSWERS if kind == "fcm" else push_service.ANSWERS
+        self.errors = [reply for reply in answers.values() if reply.status >= 300] + [RESET] * 5
+        self.addresses: list[str] = told["addresses"]
+        self.final: dict[int, str] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.drawn: Counter[int] = Counter()
+        peer.script = self.answer
+
+    def answer(self, received: Any) -> Reply | None:
+        if self.chance.random() >= 0.1:
+            return None
+        reply = self.chance.choice(self.errors)
+        self.drawn[0 if reply.reset else reply.status] += 1
+        return reply
+
+    def message(self, n: int) -> Any:
+        from django_pushjobs.backends import Message
+
+        return Message(
+            request_id=uuid.UUID(int=n),
+            title=f"Order {n}",
+            body=f"Grüße, 世界 {n}",
+            data={"n": str(n)},
+            options={"badge": n % 100, "click_action": f"https://example.org/orders/{n}"},
+            priority=("high", "normal", "low")[n % 3],
+            collapse_key=f"order-{n}",
+        )
+
+    def push(self, n: int) -> None:
+        from django_pushjobs.backends import Target
+
+        target = Target(
+            delivery_id=uuid.UUID(int=n), address=self.addresses[n % len(self.addresses)]
+        )
+        for _ in range(ATTEMPTS):
+            outcome = self.backend.push(self.message(n), target)
+            self.outcomes[f"{outcome.kind} {outcome.code}".strip()] += 1
+            if not outcome.is_transient:
+                break
+        self.final[n] = outcome.kind
+
+    def taken(self) -> dict[int, dict[str, Any]]:
+        """Return what the far side has, as the fields it was made of."""
+        found = {}
+        messages = (
+            self.peer.messages
+            if self.kind == "fcm"
+            else [got.message | {"path": got.path} for got in self.peer.received]
+        )
+        for one in messages:
+            data = one["data"] if self.kind == "fcm" else one["notification"]["data"]
+            assert int(data["n"]) not in found, "taken twice"
+            found[int(data["n"])] = one
+        return found
+
+    def wrong(self, n: int, got: dict[str, Any]) -> bool:
+        from django_pushjobs.backends import Target
+        from django_pushjobs.backends.fcm import wire_format
+        from django_pushjobs.backends.webpush import payload
+
+        address = self.addresses[n % len(self.addresses)]
+        target = Target(delivery_id=uuid.UUID(int=n), address=address)
+        if self.kind == "fcm":
+            return got != wire_format(self.message(n), target)
+        path = got.pop("path")
+        return got != payload(self.message(n), target) or path not in address
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    set_up()
+    failed = False
+    for kind in ("webpush", "fcm"):
+        with tempfile.TemporaryDirectory(prefix="pushjobs-soak-") as name:
+            context, ca_file = fcm.tls(Path(name))
+            run = push_service.push_service if kind == "webpush" else fcm.fcm
+            with run(context) as peer:  # type: ignore[operator]
+                told: dict[str, Any] = {"port": peer.port, "ca_file": ca_file}
+                if kind == "webpush":
+                    told["addresses"] = [peer.subscribe() for _ in range(100)]
+                else:
+                    told["credentials"] = peer.credentials()
+                    told["addresses"] = [f"device-{n}:APA91b" for n in range(100)]
+                soak = Soak(kind, peer, told, given.seed)
+                began = time.monotonic()
+                gevent.pool.Pool(100).map(soak.push, range(given.count))
+                seconds = time.monotonic() - began
+                soak.backend.close()
+        taken = soak.taken()
+        accepted = {n for n, end in soak.final.items() if end == "ok"}
+        lost = given.count - len(soak.final) + len(accepted - taken.keys())
+        wrong = sum(soak.wrong(n, got) for n, got in taken.items())
+        ghosts = len(taken.keys() - accepted)
+        print(
+            f"{kind}: {given.count:,} messages in {seconds:.0f} s, {sum(soak.drawn.values()):,} "
+            f"wrong answers of which {soak.drawn[0]:,} resets: {len(accepted):,} accepted, "
+            f"{given.count - len(accepted):,} refused for good, {lost} lost, {wrong} with a "
+            f"wrong field, {ghosts} taken but not known to be"
+        )
+        for outcome, times in sorted(soak.outcomes.items()):
+            print(f"    {times:7,}  {outcome}")
+        failed = failed or bool(lost or wrong or ghosts)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
