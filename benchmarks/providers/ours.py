@@ -1,6 +1,7 @@
 """One process that pushes by our backend.
 
-``python -m benchmarks.providers.ours webpush FOLDER COUNT CONCURRENCY`` prints ``{"pushed", "seconds", "cpu"}``.
+``python -m benchmarks.providers.ours webpush FOLDER COUNT CONCURRENCY`` prints what was pushed, the
+seconds that took and those of CPU, as JSON.
 """
 
 from __future__ import annotations
