@@ -58,7 +58,7 @@ if len(sys.argv) > 1 and sys.argv[1] != "send":
     set_up()
 
 
-@app.task(ignore_result=True)
+@app.task(name="push", ignore_result=True)
 def push(n: int) -> None:
     address = TOLD["addresses"][n % len(TOLD["addresses"])]
     if KIND == "webpush":
