@@ -16,7 +16,7 @@ ARGS ?=
 DATABASE_TESTS := tests/integration tests/live/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench chaos clean
+.PHONY: run test lint bench chaos soak clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
@@ -33,6 +33,10 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.providers
+
+soak: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 chaos: $(VENV)/.installed
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -26,30 +26,49 @@ from .providers.ours import backend_for, set_up
 
 #: Answers after which a message is tried again, of those of the tables.
 ATTEMPTS = 50
+#: Provider -> class -> answers of its peer, by name.
+KINDS = {
+    "webpush": {
+        "drop": "404 410 mismatch",
+        "config": "400 401 403 BadJwtToken errno-109 errno-110",
+        "fail": "413 errno-104",
+        "throttle": "429",
+        "retry": "500 503 errno-201 errno-202",
+        "reconnect": "RESET",
+    },
+    "fcm": {
+        "drop": "UNREGISTERED INVALID_TOKEN INVALID_TOKEN_FIELD SENDER_ID_MISMATCH",
+        "config": "PERMISSION_DENIED UNAUTHENTICATED THIRD_PARTY_AUTH_ERROR",
+        "fail": "INVALID_FIELD INVALID_DATA",
+        "throttle": "QUOTA_EXCEEDED QUOTA_EXCEEDED_WAIT RESOURCE_EXHAUSTED",
+        "retry": "INTERNAL UNAVAILABLE GATEWAY",
+        "reconnect": "RESET",
+    },
+}
 
 
 class Soak:
-    """:param errors: answers that may be drawn, by name; ``None`` cuts the connection."""
-
     def __init__(self, kind: str, peer: Any, told: dict[str, Any], seed: int) -> None:
         self.peer = peer
         self.chance = random.Random(seed)
         self.kind = kind
         self.backend = backend_for(kind, told)
         answers = fcm.ANSWERS if kind == "fcm" else push_service.ANSWERS
-        self.errors = [reply for reply in answers.values() if reply.status >= 300] + [RESET] * 5
+        self.answers = {**answers, "RESET": RESET}
+        self.kinds = {name: k for k, names in KINDS[kind].items() for name in names.split()}
+        self.errors = [*self.kinds, *["RESET"] * 4]
         self.addresses: list[str] = told["addresses"]
         self.final: dict[int, str] = {}
         self.outcomes: Counter[str] = Counter()
-        self.drawn: Counter[int] = Counter()
+        self.drawn: Counter[str] = Counter()
         peer.script = self.answer
 
     def answer(self, received: Any) -> Reply | None:
         if self.chance.random() >= 0.1:
             return None
-        reply = self.chance.choice(self.errors)
-        self.drawn[0 if reply.reset else reply.status] += 1
-        return reply
+        name = self.chance.choice(self.errors)
+        self.drawn[name] += 1
+        return self.answers[name]
 
     def message(self, n: int) -> Any:
         from django_pushjobs.backends import Message
@@ -90,6 +109,20 @@ class Soak:
             assert int(data["n"]) not in found, "taken twice"
             found[int(data["n"])] = one
         return found
+
+    def unlike_the_table(self) -> int:
+        """Return how many wrong answers did not end in the outcome of their row."""
+        drawn: Counter[str] = Counter()
+        for name, times in self.drawn.items():
+            drawn[self.kinds[name]] += times
+        ended: Counter[str] = Counter()
+        for outcome, times in self.outcomes.items():
+            ended[outcome.split(" ")[0]] += times
+        del ended["ok"]
+        # A token that was refused and renewed is no outcome.
+        renewed = self.peer.token_calls - 1 if self.kind == "fcm" else 0
+        drawn["config"] -= renewed
+        return sum(abs(drawn[kind] - ended[kind]) for kind in drawn | ended)
 
     def wrong(self, n: int, got: dict[str, Any]) -> bool:
         from django_pushjobs.backends import Target
@@ -134,13 +167,15 @@ def main() -> int:
         ghosts = len(taken.keys() - accepted)
         print(
             f"{kind}: {given.count:,} messages in {seconds:.0f} s, {sum(soak.drawn.values()):,} "
-            f"wrong answers of which {soak.drawn[0]:,} resets: {len(accepted):,} accepted, "
+            f"wrong answers of which {soak.drawn['RESET']:,} resets: {len(accepted):,} accepted, "
             f"{given.count - len(accepted):,} refused for good, {lost} lost, {wrong} with a "
             f"wrong field, {ghosts} taken but not known to be"
         )
         for outcome, times in sorted(soak.outcomes.items()):
             print(f"    {times:7,}  {outcome}")
-        failed = failed or bool(lost or wrong or ghosts)
+        unlike = soak.unlike_the_table()
+        print(f"    {unlike:7,}  outcomes that are not those of the table")
+        failed = failed or bool(lost or wrong or ghosts or unlike)
     return int(failed)
 
 

@@ -26,7 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .peers import Reply, Request, as_json, running, serve
 
 PROJECT = "demo-project"
-SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+#: Either will do.
+SCOPES = {
+    "https://www.googleapis.com/auth/firebase.messaging",
+    "https://www.googleapis.com/auth/cloud-platform",
+}
 #: What google-auth names, and the real server demands, wherever the token is asked for.
 AUDIENCE = "https://oauth2.googleapis.com/token"
 EMAIL = f"push@{PROJECT}.iam.gserviceaccount.com"
@@ -148,7 +152,7 @@ class FCM:
                 options={"require": ["exp", "iat"]},
                 leeway=5,
             )
-            assert claims["scope"] == SCOPE
+            assert SCOPES & set(claims["scope"].split())
         except (jwt.InvalidTokenError, AssertionError, KeyError):
             return as_json(400, {"error": "invalid_grant", "error_description": "no"})
         token = f"token-{len(self.tokens)}"
