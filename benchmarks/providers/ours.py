@@ -30,6 +30,7 @@ def backend_for(kind: str, told: dict[str, Any]) -> Any:
             alias="webpush",
             private_key=vapid.private_text(vapid.new_key()),
             subject="mailto:push@example.org",
+            push_services=["127.0.0.1"],
             ca_file=told["ca_file"],
             timeout=60,
         )

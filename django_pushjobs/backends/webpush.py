@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
@@ -27,6 +28,13 @@ from .vapid import Vapid
 MAX_PAYLOAD: Final = 3_993
 #: Seconds; four weeks, which is what push services keep at most.
 MAX_TTL: Final = 2_419_200
+#: Hosts, and domains with all their hosts, of the push services that browsers are built with.
+PUSH_SERVICES: Final = (
+    "fcm.googleapis.com",
+    "push.services.mozilla.com",
+    "push.apple.com",
+    "notify.windows.com",
+)
 #: Subscriptions of a process whose keys are kept parsed.
 KEPT: Final = 4_096
 
@@ -58,6 +66,9 @@ class WebPushBackend(BasePushBackend):
     :param timeout: seconds for one push in all.
     :param connections: connections of a process to one push service, at most.
     :param origins: push services that a process keeps connections to, at most.
+    :param push_services: hosts, and domains with all their hosts, that are believed when they say
+        that our key or our settings are wrong. Anybody may subscribe with an endpoint of his own:
+        of any other host that is a fault of the address, and does not pause the backend.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param answers: what answers mean where that differs, see :mod:`.answers`.
     """
@@ -76,6 +87,7 @@ class WebPushBackend(BasePushBackend):
         timeout: float = 15.0,
         connections: int = 500,
         origins: int = 100,
+        push_services: Sequence[str] = PUSH_SERVICES,
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
@@ -95,6 +107,9 @@ class WebPushBackend(BasePushBackend):
             raise ValueError(f"max_payload must be at most {MAX_PAYLOAD}")
         if not isinstance(ttl, int) or not 0 <= ttl <= MAX_TTL:
             raise ValueError(f"ttl must be from 0 to {MAX_TTL} seconds")
+        if isinstance(push_services, str):
+            raise ValueError("push_services must be a list of hosts")
+        self._push_services = tuple(push_services)
         self.timeout = timeout
         self.max_payload: int = max_payload
         self._ttl = ttl
@@ -138,15 +153,21 @@ class WebPushBackend(BasePushBackend):
             reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
         except DestinationRefused as refused:
             return self._refused(refused)
-        return self._answers.outcome(
+        outcome = self._answers.outcome(
             reply.answer,
             reason_of(reply.body),
             provider_id=_location(reply.header("location")),
             retry_after=reply.retry_after,
         )
+        if outcome.kind is OutcomeClass.CONFIG and not self._believes(connections.host):
+            return replace(outcome, kind=OutcomeClass.FAIL)
+        return outcome
 
     def close(self) -> None:
         self._origins.close()
+
+    def _believes(self, host: str) -> bool:
+        return any(host == one or host.endswith(f".{one}") for one in self._push_services)
 
     def _refused(self, refused: DestinationRefused) -> Outcome:
         return self._answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")

@@ -75,6 +75,7 @@ def backend(
 
 def make(**options: Any) -> WebPushBackend:
     options = {"private_key": PRIVATE_KEY, "subject": SUBJECT, "timeout": 20} | options
+    options.setdefault("push_services", ["127.0.0.1"])
     return WebPushBackend(alias="web", **options)
 
 
@@ -284,6 +285,20 @@ def test_a_certificate_that_is_not_trusted(service: PushService) -> None:
     outcome = backend.push(MESSAGE, target(service.subscribe()))
     assert (outcome.kind, outcome.code) == (OutcomeClass.CONFIG, "bad_certificate")
     backend.close()
+
+
+def test_an_endpoint_that_somebody_made_up_does_not_pause_the_backend(
+    service: PushService, certificate: tuple[ssl.SSLContext, str]
+) -> None:
+    to = target(service.subscribe())
+    service.script = lambda received: ANSWERS["403"]
+    backend = make(ca_file=certificate[1], push_services=["push.example.org", "0.0.1"])
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.CONFIG  # 127.0.0.1 is below 0.0.1
+    backend.close()
+    for options in ({"ca_file": certificate[1]}, {}):
+        backend = make(push_services=["push.example.org", "7.0.0.1"], **options)
+        assert backend.push(MESSAGE, to).kind is OutcomeClass.FAIL
+        backend.close()
 
 
 def test_one_token_an_origin(service: PushService, backend: WebPushBackend) -> None:
