@@ -38,6 +38,8 @@ LIMIT = 1_000
 LOOKED_AT = 200
 #: Rows that are deleted in one transaction.
 PRUNED_AT_ONCE = 200
+#: Seconds until it looks again for what to delete, where it found nothing.
+PRUNE_AGAIN = 10.0
 #: Seconds after an outage of the database in which the living have renewed their leases.
 RENEWED_WITHIN = 10.0
 #: Sweeps for which the lease of the active relay holds.
@@ -58,38 +60,38 @@ class Sweep:
         return any(astuple(self))
 
 
-def sweep(*, lenient: bool = False) -> Sweep:
+def sweep(*, lenient: bool = False, pruning: bool = True) -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
     :param lenient: take no claim away because its lease ran out.
+    :param pruning: look for what is kept no longer, too.
 
-    With nothing to do this is one query, each part of which an index answers, and two for the
-    callbacks.
+    With nothing to do this is one query, each part of which an index answers, and one for the
+    callbacks; to prune takes another one.
     """
     now = timezone.now()
-    running, due, queued, overdue, old, answers = _any(*looks(now))
+    running, due, queued, overdue, *old = _any(*looks(now, pruning=pruning))
     return Sweep(
         # What is recovered is due, and expired rather than rung for where its time is up.
         recovered=(recovered := _recover(now, lenient) if running else 0),
         expired=_expire(now) if overdue else 0,
         rung=(ring_due(LIMIT) if due or recovered else 0)
         + (ring_stranded(LOOKED_AT) if queued else 0),
-        pruned=(_prune(now) if old else 0) + (idempotency.prune(now) if answers else 0),
+        pruned=_prune(now, *old) if pruning else 0,
         callbacks=sweeping.sweep(),
     )
 
 
-def looks(now: datetime) -> list[QuerySet[Any]]:
-    """Return what a sweep looks for: running, due, stranded, overdue, prunable requests, and kept
-    answers that are too old."""
+def looks(now: datetime, *, pruning: bool = True) -> list[QuerySet[Any]]:
+    """Return what a sweep looks for: running, due, stranded, overdue requests; and where it shall
+    prune, those that are kept no longer, and kept answers that are too old."""
     requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
     return [
         requests.filter(status=Status.RUNNING),
         requests.due(now),
         requests.stranded(now - timedelta(seconds=conf().STRANDED_AFTER)),
         requests.overdue(now),
-        _prunable(now),
-        idempotency.expired(now),
+        *([_prunable(now), idempotency.expired(now)] if pruning else []),
     ]
 
 
@@ -193,7 +195,15 @@ def _prunable(now: datetime) -> QuerySet[PushRequest]:
     )
 
 
-def _prune(now: datetime) -> int:
+def _prune(now: datetime, requests: bool, answers: bool) -> int:
+    return (
+        (_prune_requests(now) if requests else 0)
+        + (idempotency.prune(now) if answers else 0)
+        + sweeping.prune()
+    )
+
+
+def _prune_requests(now: datetime) -> int:
     ids = list(_prunable(now).values_list("pk", flat=True)[:PRUNED_AT_ONCE])
     PushRequest.objects.filter(pk__in=ids).delete()
     return len(ids)
@@ -206,7 +216,7 @@ def run(stop: threading.Event) -> None:
     that and take over at once; the others when its lease has run out.
     """
     lease = Lease("relay", conf().RELAY_INTERVAL * LEASE_SWEEPS)
-    seen_at, lenient_until = time.monotonic(), 0.0
+    seen_at, lenient_until, prune_at = time.monotonic(), 0.0, 0.0
     with sentry.background("relay"):
         while not stop.is_set():
             try:
@@ -216,8 +226,11 @@ def run(stop: threading.Event) -> None:
                         # The database was away, or we were: nobody could renew a lease, or we
                         # could not have seen it.
                         lenient_until = now + RENEWED_WITHIN
-                    if done := sweep(lenient=now < lenient_until):
+                    pruning = now >= prune_at
+                    if done := sweep(lenient=now < lenient_until, pruning=pruning):
                         logger.info("Relay: %s", done)
+                    if pruning and not done.pruned:
+                        prune_at = now + PRUNE_AGAIN
                 seen_at = time.monotonic()
             except (DatabaseError, RedisError) as error:
                 logger.error("Relay: %s", error)

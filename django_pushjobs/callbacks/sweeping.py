@@ -17,11 +17,10 @@ LIMIT = 1_000
 
 
 def sweep() -> int:
-    """Ring for the endpoints for which events are due, and return how many there were; then
-    delete what is too old.
+    """Ring for the endpoints for which events are due, and return how many there were.
 
-    One query, which looks into the index of the events once for each endpoint, and one for the
-    oldest events. The claims of senders that are gone are taken over by the next one.
+    One query, which looks into the index of the events once for each endpoint. The claims of
+    senders that are gone are taken over by the next one.
     """
     now = timezone.now()
     waiting = CallbackEndpoint.objects.callable(now).with_due_events(now).order_by()
@@ -32,7 +31,6 @@ def sweep() -> int:
         if not owner or lease_expires_at is None or lease_expires_at < now or is_dead(owner)
     }
     bell.ring(due)
-    prune()
     return len(due)
 
 
