@@ -321,10 +321,12 @@ class Call:
         """What to send to Redis."""
         return ("EVALSHA", self._books.pop_digest, len(self.keys), *self.keys, *self.args)
 
-    def read(self, answer: list[Any] | None) -> list[Taken] | None:
+    def read(self, answer: list[Any] | int | None) -> list[Taken] | None:
         """Make jobs of an answer; None, which says that the workers are suspended, stays."""
         if answer is None:
             return None
+        if isinstance(answer, int):
+            return []  # the worker is not idle
         at = now()
         return [
             self._books.restore(

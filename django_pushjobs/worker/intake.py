@@ -158,7 +158,7 @@ class Intake:
     def _await_job(
         self, connection: ConnectionInterface, key: str, call: Call | None
     ) -> tuple[bool, list[Taken] | None]:
-        """Return whether a job was seen on the queue, and the jobs that were taken then.
+        """Return whether there is a job that somebody has to take, and those that were taken.
 
         Moving the first id to where it is already is a way to wait for it without taking it.
         """
@@ -170,4 +170,6 @@ class Intake:
         seen = connection.read_response() is not None
         if call is None:
             return seen, []
-        return seen, call.read(connection.read_response())
+        answer = connection.read_response()
+        # An empty answer: another process was faster, and nothing is left.
+        return seen and answer != [], call.read(answer)

@@ -21,8 +21,8 @@ end
 #: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
 #: register them as started by the worker whose hash is KEYS[1]; it runs up to ARGV[3] jobs at
 #: once, or none where that is 0: then it must be known, and takes as many as it likes. Returns
-#: {index of the queue, execution id, job id, {field, value, ...}} for each, or nil if the workers
-#: are suspended. Ids whose job is gone are dropped, as RQ does. The times are those of Redis: it
+#: {index of the queue, execution id, job id, {field, value, ...}} for each, nil if the workers are
+#: suspended, or 0 if this one is not as it must be. Ids whose job is gone are dropped, as RQ does. The times are those of Redis: it
 #: may run this long after it was sent. See rq.executions.prepare_execution and
 #: BaseWorker.prepare_job_execution for what is written.
 POP = (
@@ -36,7 +36,7 @@ local running = redis.call('SCARD', executions_key)
 if slots > 0 then
     limit = math.min(limit, slots - running)
 elseif running > 0 or redis.call('EXISTS', KEYS[1]) == 0 then
-    return {}
+    return 0
 end
 if redis.call('EXISTS', prefix .. ':suspended') == 1 then return false end
 local time = redis.call('TIME')
