@@ -20,11 +20,11 @@ end
 
 #: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
 #: register them as started by the worker whose hash is KEYS[1]; it runs up to ARGV[3] jobs at
-#: once, or none where that is 0: then it must be known, and takes as many as it likes. Returns
-#: {index of the queue, execution id, job id, {field, value, ...}} for each, nil if the workers are
-#: suspended, or 0 if this one is not as it must be. Ids whose job is gone are dropped, as RQ does. The times are those of Redis: it
-#: may run this long after it was sent. See rq.executions.prepare_execution and
-#: BaseWorker.prepare_job_execution for what is written.
+#: once. Where that is 0 the worker must be known, and run nothing. Returns {index of the queue,
+#: execution id, job id, {field, value, ...}} for each job; nil if the workers are suspended; 0 if
+#: this one runs something and should not. Ids whose job is gone are dropped, as RQ does. The times
+#: are those of Redis: this may run long after it was sent. See rq.executions.prepare_execution
+#: and BaseWorker.prepare_job_execution for what is written.
 POP = (
     CALENDAR
     + """
