@@ -222,7 +222,7 @@ def run(stop: threading.Event) -> None:
             try:
                 if lease.hold():
                     now = time.monotonic()
-                    if now - seen_at > conf().LEASE / 2:
+                    if now - seen_at > conf().RELAY_INTERVAL + conf().LEASE / 2:
                         # The database was away, or we were: nobody could renew a lease, or we
                         # could not have seen it.
                         lenient_until = now + RENEWED_WITHIN

@@ -92,13 +92,8 @@ class ChildStop(Fault):
     repeats = True
 
     def strike(self, world: World) -> None:
-        if not (pid := world.supervisor.child()):
-            return
-        send(pid, signal.SIGSTOP)
-        claimed = world.struck(pid)
-        time.sleep(world.pace.lease + world.pace.past_lease)
-        world.remember(claimed)
-        send(pid, signal.SIGCONT)
+        if pid := world.supervisor.child():
+            _stop(world, pid, world.pace.lease + world.pace.past_lease)
 
     def slack(self, world: World) -> float:
         return world.pace.lease
@@ -142,7 +137,7 @@ class DatabaseRestart(Fault):
     def strike(self, world: World) -> None:
         with world.database_lock:
             world.postgres.crash()
-            time.sleep(1.5)
+            time.sleep(2.5)
             world.postgres.start()
 
 
@@ -193,9 +188,10 @@ class LeaseEdge(Fault):
 
     def strike(self, world: World) -> None:
         if pid := world.supervisor.child():
-            send(pid, signal.SIGSTOP)
-            time.sleep(random.uniform(0.7, 1.3) * self.lease)
-            send(pid, signal.SIGCONT)
+            _stop(world, pid, random.uniform(0.7, 1.3) * self.lease)
+
+    def slack(self, world: World) -> float:
+        return self.lease
 
 
 class TwoWorkers(RedisFlush):
@@ -237,6 +233,15 @@ def _kill(world: World, pids: list[int]) -> None:
         send(pid, signal.SIGKILL)
     _await_death(pids)
     world.struck(*pids)
+
+
+def _stop(world: World, pid: int, seconds: float) -> None:
+    """Have a process stand still for so long."""
+    send(pid, signal.SIGSTOP)
+    claimed = world.struck(pid)
+    time.sleep(seconds)
+    world.remember(claimed)
+    send(pid, signal.SIGCONT)
 
 
 def _await_death(pids: list[int]) -> None:
