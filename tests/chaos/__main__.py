@@ -53,10 +53,11 @@ def options() -> argparse.ArgumentParser:
 
 def shares(names: Sequence[str], requests: int) -> dict[str, int]:
     """Return how many of ``requests`` each fault gets."""
-    others = len(set(names) - {EVERYTHING})
-    most = int(requests * SHARE_OF_EVERYTHING) if others else requests
-    left = requests - most if EVERYTHING in names else requests
-    return {name: most if name == EVERYTHING else left // others for name in names}
+    others = [name for name in names if name != EVERYTHING]
+    if EVERYTHING not in names:
+        return dict.fromkeys(others, requests // len(others))
+    share = int(requests * (1 - SHARE_OF_EVERYTHING)) // max(1, len(others))
+    return dict.fromkeys(others, share) | {EVERYTHING: requests - share * len(others)}
 
 
 def main() -> int:

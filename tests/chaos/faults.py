@@ -196,7 +196,7 @@ class LeaseEdge(Fault):
 
 class TwoWorkers(RedisFlush):
     name = "two-workers"
-    summary = "two workers, and so two relays, look for the same lost bells"
+    summary = "FLUSHALL with two workers: the lease of the relay is gone as well, so two may sweep"
     workers = 2
 
 

@@ -22,15 +22,23 @@ def table(trials: Sequence[Trial]) -> Table:
         table.add_column(column, justify="right" if number else "left")
     for trial in trials:
         table.add_row(*_cells(trial), style="red" if list(trial.problems()) else None)
+    if len(trials) > 1:
+        totals = [sum(column) for column in zip(*map(_counts, trials), strict=True)]
+        seconds = sum(trial.seconds for trial in trials)
+        table.add_section()
+        table.add_row("in all", *(f"{n:,}" for n in totals), *4 * [""], f"{seconds:.0f} s")
     return table
 
 
-def _cells(trial: Trial) -> list[str]:
+def _counts(trial: Trial) -> tuple[int, ...]:
     verdict = trial.verdict
-    counts = (
+    return (
         *(trial.strikes, verdict.requests, verdict.final, len(verdict.lost)),
         *(verdict.duplicates, verdict.accounted, verdict.unknown, len(trial.recoveries)),
     )
+
+
+def _cells(trial: Trial) -> list[str]:
     times = (
         percentile(trial.recoveries, 50),
         percentile(trial.recoveries, 95),
@@ -40,7 +48,7 @@ def _cells(trial: Trial) -> list[str]:
     )
     return [
         trial.fault.name,
-        *(f"{count:,}" for count in counts),
+        *(f"{count:,}" for count in _counts(trial)),
         *("-" if seconds is None else f"{seconds:.2f} s" for seconds in times),
     ]
 
