@@ -46,9 +46,9 @@ TICK = 1.0
 LAST_WORDS = 3.0
 #: Boots that may fail in a row, with no child up in between, before the arbiter gives up.
 MAX_BOOT_FAILURES = 5
-#: Seconds before a replacement: doubles with each death in a row, up to the caps. One that had
-#: booted was doing work that waits now.
-BACKOFF_BASE, BACKOFF_CAP, BOOTED_CAP = 0.5, 30.0, 0.5
+#: Seconds before a replacement where one death follows another: doubles with each boot that fails
+#: in a row, up to the cap. One that had booted was doing work that waits now.
+BACKOFF_BASE, BACKOFF_CAP = 0.5, 30.0
 #: A child that lived so long did not die of its birth.
 STABLE_AFTER = 10.0
 
@@ -308,9 +308,8 @@ class Arbiter:
         stable = time.monotonic() - child.born_at >= STABLE_AFTER
         self._deaths = 0 if stable else self._deaths + 1
         if self._deaths > 1:
-            cap = BOOTED_CAP if child.seat.heart.ready else BACKOFF_CAP
-            delay = min(cap, BACKOFF_BASE * 2 ** (self._deaths - 2))
-            self._spawn_at = time.monotonic() + delay
+            doublings = max(0, self._boot_failures - 2)
+            self._spawn_at = time.monotonic() + min(BACKOFF_CAP, BACKOFF_BASE * 2**doublings)
 
     # New code.
 
