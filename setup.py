@@ -71,6 +71,8 @@ EXTRAS["dev"] = [
     "types-gevent",
     "types-docutils",
     "types-psutil",
+    # Leads the browser that tests the demo.
+    "websocket-client",
     "wheel",
     "whitenoise",
 ]

@@ -47,6 +47,7 @@ class Screen:
         account = f"  log in as {login[0]} / {login[1]}" if login else ""
         places = {
             "home page": f"{web_url}/",
+            "browser": f"{web_url}/browser/",
             "API docs": f"{web_url}/api/v1/docs",
             "admin": f"{web_url}/admin/{account}",
             "queue": f"{web_url}/django-rq/",

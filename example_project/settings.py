@@ -3,10 +3,12 @@
 =====================  ====================================================  ===================
 variable               what it sets                                          default
 =====================  ====================================================  ===================
-``VAR_DIR``            folder of SQLite, collected static files, logs        ``var/``
+``VAR_DIR``            folder of SQLite, collected static files, logs,       ``var/``
+                       and the VAPID key of the demo
 ``DATABASE_URL``       the database                                          SQLite in the above
 ``REDIS_URL``          Redis or Valkey                                       localhost, db 0
 ``GATEWAY_URL``        where the backend ``gateway`` pushes to               localhost:8081
+``VAPID_SUBJECT``      whom a push service of a browser may turn to          an example
 ``SECRET_KEY``         Django's secret key                                   only with ``DEBUG``
 ``DEBUG``              ``1`` or ``0``                                        ``1``
 ``ALLOWED_HOSTS``      host names, with commas between                       local ones
@@ -18,9 +20,12 @@ variable               what it sets                                          def
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+
+from .vapid import private_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
@@ -97,7 +102,11 @@ RQ_QUEUES = {
     "default": {"URL": REDIS_URL},
 }
 
-PUSHJOBS = {
+# Push services ask for a contact whose host is on the public internet.
+VAPID_PRIVATE_KEY = private_key(VAR_DIR / "vapid.key")
+VAPID_SUBJECT = os.environ.get("VAPID_SUBJECT", "mailto:webmaster@example.com")
+
+PUSHJOBS: dict[str, Any] = {
     "BACKENDS": {
         "gateway": {
             "BACKEND": "django_pushjobs.backends.http.HTTPBackend",
@@ -106,12 +115,22 @@ PUSHJOBS = {
             },
         },
         "console": {"BACKEND": "django_pushjobs.backends.console.ConsoleBackend"},
+        "webpush": {
+            "BACKEND": "django_pushjobs.backends.webpush.WebPushBackend",
+            "OPTIONS": {"private_key": VAPID_PRIVATE_KEY, "subject": VAPID_SUBJECT},
+        },
         "sandbox": {"BACKEND": "django_pushjobs.backends.sandbox.SandboxBackend"},
     },
     "DEFAULT_BACKEND": "gateway",
     "TEST_BACKEND": "sandbox",
     # The demo is called back on this machine.
     "INSECURE_DESTINATIONS": DEBUG,
+    "DEVICE_BACKENDS": {"web": "webpush"},
+    "RESOLVERS": {
+        "address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"},
+        "user": {"RESOLVER": "django_pushjobs.devices.resolvers.UserResolver"},
+        "tag": {"RESOLVER": "django_pushjobs.devices.resolvers.TagResolver"},
+    },
     "LEASE": float(os.environ.get("PUSHJOBS_LEASE", "60")),
 }
 

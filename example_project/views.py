@@ -24,6 +24,7 @@ class HomeView(TemplateView):
         gateway_url = conf().BACKENDS["gateway"]["OPTIONS"]["url"]
         return super().get_context_data(
             places=[
+                Place("This browser", reverse("browser"), "Subscribe it, and push to yourself."),
                 Place("API docs", reverse("pushjobs:docs"), "Every call, to read and to try."),
                 Place("Admin", reverse("admin:index"), "Push requests, clients and their keys."),
                 Place("Queue", reverse("django_rq:home"), "Jobs and workers, by django-rq."),

@@ -25,6 +25,9 @@ PUSHJOBS = PUSHJOBS | {
         "dummy": {"BACKEND": "django_pushjobs.backends.dummy.DummyBackend"},
     },
     "DEFAULT_BACKEND": "locmem",
+    # Tests of other kinds of recipients say so.
+    "RESOLVERS": {"address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"}},
+    "DEVICE_BACKENDS": {},
     "INSECURE_DESTINATIONS": False,
 }
 # Devices of people who have other apps for them.

@@ -1,0 +1,35 @@
+// Shows what a push brings, and goes where it leads. The payload is a declarative push message.
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("push", (event) => {
+  let message = {};
+  try {
+    message = event.data?.json() ?? {};
+  } catch {
+    message = { notification: { title: event.data.text() } };
+  }
+  const { title = "A message", navigate, ...options } = message.notification ?? {};
+  // A browser that was woken without showing anything loses its subscription.
+  event.waitUntil(show(title, { ...options, data: { ...options.data, navigate } }));
+});
+
+async function show(title, options) {
+  await self.registration.showNotification(title, options);
+  for (const client of await self.clients.matchAll()) {
+    client.postMessage({ shown: title });
+  }
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const { navigate } = event.notification.data ?? {};
+  event.waitUntil(open(navigate ?? self.registration.scope));
+});
+
+async function open(url) {
+  const pages = await self.clients.matchAll({ type: "window" });
+  const page = pages.find((one) => one.url === new URL(url, self.location).href);
+  return page ? page.focus() : self.clients.openWindow(url);
+}
