@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import router, transaction
 
-from . import admission, events
+from . import events
 from .callbacks import outbox
 from .models import BULKY, PushRequest
 from .querysets import PushRequestQuerySet
@@ -67,7 +67,6 @@ def record(changes: Sequence[Change], *, using: str) -> None:
 def publish(changes: Sequence[Change]) -> None:
     """Tell other processes, after the commit. Nothing depends on it: it neither fails nor waits."""
     events.publisher().publish(changes)
-    admission.finished(changes)
 
 
 def announce(changes: Iterable[Change]) -> None:

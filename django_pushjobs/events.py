@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import RedisError
 
-from . import queues
+from . import admission, queues
 from .states import FINAL
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ class Publisher:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
                 try:
                     _append(batch)
+                    admission.finished(batch)
                 except RedisError as error:
                     logger.debug("%d changes are not told: %s", len(batch), error)
                 except Exception:

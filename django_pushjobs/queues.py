@@ -89,6 +89,8 @@ def _named(name: str) -> Queue:
     kept = _kept.get(name)
     if kept is None or kept[0] is not configuration:
         kept = configuration, django_rq.get_queue(name, serializer=JSONSerializer)
+        # A hundred at most is redis-py's default; greenlets are more, and each call is brief.
+        kept[1].connection.connection_pool.max_connections = 2**31
         _kept[name] = kept
     return kept[1]
 

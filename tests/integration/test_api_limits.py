@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 
-from django_pushjobs import admission, services
+from django_pushjobs import admission, events, services
 from django_pushjobs.changes import Change, publish
 from django_pushjobs.models import PushRequest
 from django_pushjobs.states import Status
@@ -120,6 +120,7 @@ def test_unfinished_push_requests(acme: ThirdParty) -> None:
     assert refused.headers["Retry-After"] == "5"
     # One that ends makes room.
     assert acme.post(f"{first.json()['id']}/cancel").json()["status"] == "canceled"
+    assert events.publisher().flush(10)
     assert acme.post(body=ONE).status_code == 202
 
 
