@@ -155,7 +155,7 @@ class Publisher:
         self._wake = threading.Event()
         self._idle = threading.Event()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Tell of changes that clients have asked for, soon. Never fails and never waits."""
@@ -163,13 +163,12 @@ class Publisher:
         told = [change for change in changes if change.client_id is not None]
         if not told:
             return
-        self._waiting.extend(told)
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-                    self._thread.start()
-        self._idle.clear()
+        with self._lock:
+            self._waiting.extend(told)
+            self._idle.clear()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+                self._thread.start()
         self._wake.set()
 
     def flush(self, timeout: float) -> bool:
@@ -189,8 +188,9 @@ class Publisher:
                     logger.debug("%d changes are not told: %s", len(batch), error)
                 except Exception:
                     logger.exception("%d changes are not told", len(batch))
-            if not self._wake.is_set():
-                self._idle.set()
+            with self._lock:
+                if not self._waiting:
+                    self._idle.set()
 
 
 def _append(changes: list[Change]) -> None:

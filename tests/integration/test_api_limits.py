@@ -169,6 +169,7 @@ def test_changes_of_many_clients_make_room_at_once(acme: ThirdParty) -> None:
         assert party.post(body=ONE).status_code == 202
     PushRequest.objects.update(status=Status.FAILED, finished_at=timezone.now())
     publish([Change.of(row) for row in PushRequest.objects.all()])
+    assert events.publisher().flush(10)
     for party in (acme, other):
         assert party.post(body=ONE).status_code == 202
 
