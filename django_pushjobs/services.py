@@ -23,7 +23,7 @@ from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
 from .models import BULKY, ApiClient, Pause, PushRequest
 from .querysets import PushRequestQuerySet
-from .queues import Bell, missing, ring, withdraw
+from .queues import Bell, is_reachable, missing, ring, withdraw
 from .signals import push_request_canceled, push_request_submitted
 from .states import RETRYABLE, UNSUCCESSFUL, WAITING, DeliveryStatus, Status
 from .submissions import Submission
@@ -89,7 +89,7 @@ def accept(
         if len(rows) == 1:
             rows[0].save(using=using, force_insert=True)
         else:
-            PushRequest.objects.using(using).bulk_create(rows, batch_size=1_000)
+            PushRequest.objects.using(using).insert(rows)
         transaction.on_commit(partial(_announce, rows), using=using)
     return rows
 
@@ -177,8 +177,10 @@ def bell_of(row: PushRequest) -> Bell:
 def ring_due(limit: int) -> int:
     """Ring for up to ``limit`` requests whose time has come; return how many.
 
-    Those of a paused backend wait, but for a probe now and then.
+    Those of a paused backend wait, but for a probe now and then. Without Redis all of them wait.
     """
+    if not is_reachable():
+        return 0
     using = router.db_for_write(PushRequest)
     now = timezone.now()
     due = PushRequest.objects.using(using).due(now)

@@ -35,6 +35,8 @@ class PushRequest(models.Model):
         _("reference"),
         max_length=255,
         blank=True,
+        default="",
+        db_default="",
         help_text=_("The third party's own name for it."),
     )
 
@@ -51,49 +53,67 @@ class PushRequest(models.Model):
     options = models.JSONField(_("options"), default=dict, blank=True)
     backend = models.CharField(_("backend"), max_length=64)
     priority = models.CharField(
-        _("priority"), max_length=8, choices=Priority.choices, default=Priority.NORMAL
+        _("priority"),
+        max_length=8,
+        choices=Priority.choices,
+        default=Priority.NORMAL,
+        db_default=Priority.NORMAL,
     )
-    collapse_key = models.CharField(_("collapse key"), max_length=64, blank=True)
+    collapse_key = models.CharField(
+        _("collapse key"), max_length=64, blank=True, default="", db_default=""
+    )
     send_at = models.DateTimeField(_("send at"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
 
     on_unknown = models.CharField(
-        _("on unknown"), max_length=8, choices=OnUnknown.choices, default=OnUnknown.RETRY
+        _("on unknown"),
+        max_length=8,
+        choices=OnUnknown.choices,
+        default=OnUnknown.RETRY,
+        db_default=OnUnknown.RETRY,
     )
     callback_url = models.CharField(
         _("callback URL"),
         max_length=2_048,
         blank=True,
+        default="",
+        db_default="",
         help_text=_("Called instead of that of the endpoint."),
     )
 
     # How to find it in the logs of others.
-    request_id = models.CharField(_("request id"), max_length=128, blank=True)
-    traceparent = models.CharField(_("trace parent"), max_length=64, blank=True)
+    request_id = models.CharField(
+        _("request id"), max_length=128, blank=True, default="", db_default=""
+    )
+    traceparent = models.CharField(
+        _("trace parent"), max_length=64, blank=True, default="", db_default=""
+    )
 
     # Where it stands.
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.QUEUED, editable=False
     )
-    error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    error_code = models.CharField(
+        _("error code"), max_length=64, blank=True, default="", db_default=""
+    )
     error = models.TextField(_("error"), blank=True)
-    attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
+    attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5, db_default=5)
     # How often it was rung for: every job has an id of its own.
-    rings = models.PositiveIntegerField(default=0, editable=False)
+    rings = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
 
     # Who works on it: a token of the claiming process, and until when that is believed.
-    owner = models.CharField(_("owner"), max_length=64, blank=True)
+    owner = models.CharField(_("owner"), max_length=64, blank=True, default="", db_default="")
     lease_expires_at = models.DateTimeField(_("lease expires"), null=True, blank=True)
 
     # What became of it, counted by address.
-    total = models.PositiveIntegerField(_("addresses"), default=0)
-    accepted = models.PositiveIntegerField(_("accepted"), default=0)
-    failed = models.PositiveIntegerField(_("failed"), default=0)
-    dropped = models.PositiveIntegerField(_("dropped"), default=0)
-    unknown = models.PositiveIntegerField(_("unknown"), default=0)
+    total = models.PositiveIntegerField(_("addresses"), default=0, db_default=0)
+    accepted = models.PositiveIntegerField(_("accepted"), default=0, db_default=0)
+    failed = models.PositiveIntegerField(_("failed"), default=0, db_default=0)
+    dropped = models.PositiveIntegerField(_("dropped"), default=0, db_default=0)
+    unknown = models.PositiveIntegerField(_("unknown"), default=0, db_default=0)
     result = models.JSONField(_("result"), null=True, blank=True)
 
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

@@ -596,3 +596,14 @@ class TestRetention:
         settings.PUSHJOBS = settings.PUSHJOBS | {"RETENTION": 7 * 86_400.0}
         assert relay.sweep().pruned == 1
         assert set(PushRequest.objects.values_list("pk", flat=True)) == {waiting.pk, fresh.pk}
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_without_redis_what_is_due_stays_as_it_is(provider: type[Scripted]) -> None:
+    row = submit("a")
+    row.refresh_from_db()
+    assert row.status == Status.PENDING
+    before = row.updated_at
+    assert services.ring_due(10) == 0
+    row.refresh_from_db()
+    assert (row.status, row.rings, row.updated_at) == (Status.PENDING, 0, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import django_rq
 import pytest
@@ -12,9 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from redis import Redis
+from rq import Queue, Retry
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from django_pushjobs import services
+from django_pushjobs import queues, services
+from django_pushjobs.conf import conf
 from django_pushjobs.exceptions import InvalidPushRequest, InvalidTransition
 from django_pushjobs.models import ApiClient, PushRequest
 from django_pushjobs.signals import push_request_canceled, push_request_submitted
@@ -223,3 +227,55 @@ def test_the_doorbell_may_wait_for_the_callers_transaction(
     with transaction.atomic(), django_capture_on_commit_callbacks() as callbacks:
         services.submit(recipients=["token"])
     assert len(callbacks) == 1
+
+
+class TestRing:
+    def test_writes_what_rq_would_write(self, redis: Redis) -> None:
+        """The jobs are made from one mould; RQ's own way has to come to the same."""
+        bells = [queues.Bell(uuid4(), "normal", 0) for _ in range(3)]
+        queues.ring(bells)
+        target = queues.queue("normal")
+        ours = [redis.hgetall(Job.key_for(bell.job_id)) for bell in bells]
+        order = redis.lrange(target.key, 0, -1)
+        redis.flushdb()
+        settings = conf()
+        target.enqueue_many(
+            [
+                Queue.prepare_data(
+                    queues.JOB,
+                    args=(str(bell.request_id),),
+                    job_id=bell.job_id,
+                    description=f"push request {bell.request_id}",
+                    timeout=settings.JOB_TIMEOUT,
+                    result_ttl=settings.RESULT_TTL,
+                    failure_ttl=settings.FAILURE_TTL,
+                    retry=Retry(max=queues.LIVES),
+                )
+                for bell in bells
+            ]
+        )
+        theirs = [redis.hgetall(Job.key_for(bell.job_id)) for bell in bells]
+        assert order == redis.lrange(target.key, 0, -1)
+        assert redis.smembers(target.redis_queues_keys) == {target.key.encode()}
+        for mine, other in zip(ours, theirs, strict=True):
+            for moment in (b"created_at", b"enqueued_at"):
+                assert mine.pop(moment)
+                assert other.pop(moment)
+            assert mine == other
+
+
+def test_columns_that_nobody_set_stand_at_their_defaults() -> None:
+    plain, full = services.submit_many(
+        [
+            Submission(recipients=["a"]),
+            Submission(recipients=["b"], reference="r", collapse_key="k", priority="high"),
+        ]
+    )
+    single = services.submit(recipients=["a"])
+    for row in (plain, single):
+        stored = PushRequest.objects.get(pk=row.pk)
+        for field in PushRequest._meta.concrete_fields:
+            assert getattr(stored, field.attname) == getattr(row, field.attname), field.name
+    stored = PushRequest.objects.get(pk=full.pk)
+    assert (stored.reference, stored.collapse_key, stored.priority) == ("r", "k", "high")
+    assert (stored.error_code, stored.attempts, stored.rings, stored.owner) == ("", 0, 0, "")
