@@ -22,8 +22,8 @@ run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -q --numprocesses 3
-	$(BIN)/python -m pytest -q --numprocesses 3 --database postgresql $(DATABASE_TESTS)
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --database postgresql $(DATABASE_TESTS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
