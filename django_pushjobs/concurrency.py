@@ -3,8 +3,47 @@
 from __future__ import annotations
 
 import sys
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 _slots: int | None = None
+
+
+class Promise(Generic[T]):
+    """What one thread waits for and another one gives, once.
+
+    A :class:`concurrent.futures.Future` that can do nothing else: under gevent it takes a third of
+    the time, of which each push spends some twice.
+    """
+
+    __slots__ = ("_error", "_given", "_value")
+
+    def __init__(self) -> None:
+        self._given = threading.Lock()
+        self._given.acquire()
+        self._error: BaseException | None = None
+
+    def keep(self, value: T) -> None:
+        """Give the value, and let the one who waits go on."""
+        self._value = value
+        self._given.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Raise ``error`` where the value is waited for."""
+        self._error = error
+        self._given.release()
+
+    def result(self) -> T:
+        """Wait for the value and return it; there is nothing to be had a second time.
+
+        :raises BaseException: the error that was given in its place.
+        """
+        self._given.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 def cooperative() -> bool:

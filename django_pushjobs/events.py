@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.exceptions import RedisError
 
 from . import admission, queues
+from .processes import PerProcess
 from .states import FINAL
 
 if TYPE_CHECKING:
@@ -150,7 +150,6 @@ class Publisher:
     """Tells the changes of one process, in batches, from a thread of its own."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._waiting: deque[Change] = deque(maxlen=BACKLOG)
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -219,20 +218,13 @@ def _append(changes: list[Change]) -> None:
         pipeline.execute()
 
 
-_publisher: Publisher | None = None
-
-
-def publisher() -> Publisher:
-    """Return the publisher of this process; a forked process gets its own."""
-    global _publisher
-    if _publisher is None or _publisher.pid != os.getpid():
-        _publisher = Publisher()
-    return _publisher
+#: The publisher of this process.
+publisher = PerProcess(Publisher)
 
 
 def _say_last_words() -> None:
-    if _publisher is not None and _publisher.pid == os.getpid():
-        _publisher.flush(_LAST_WORDS)
+    if publisher.made is not None:
+        publisher.made.flush(_LAST_WORDS)
 
 
 atexit.register(_say_last_words)

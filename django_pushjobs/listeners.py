@@ -7,7 +7,6 @@ connection to Redis, no timer that looks.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from .concurrency import cooperative
 from .conf import conf
 from .events import Event
 from .exceptions import PushJobsError
-from .processes import new_token
+from .processes import PerProcess, new_token
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +132,6 @@ class Hub:
     """Reads the streams of all clients that somebody in this process listens to."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.count = 0
         self._streams: dict[int, _Stream] = {}
         self._lock = threading.Lock()
@@ -263,12 +261,5 @@ def can_listen() -> bool:
     return cooperative()
 
 
-_hub: Hub | None = None
-
-
-def hub() -> Hub:
-    """Return the hub of this process; a forked process gets its own."""
-    global _hub
-    if _hub is None or _hub.pid != os.getpid():
-        _hub = Hub()
-    return _hub
+#: The hub of this process.
+hub = PerProcess(Hub)

@@ -1,12 +1,42 @@
-"""Which process claimed a row, and whether it is known to be dead."""
+"""What a process has for itself, and how it is told from others, dead or alive."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Something that each process makes for itself when it first asks for it.
+
+    A forked process forgets what it has inherited: threads do not live on in it, and connections
+    are the parent's.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        #: What was made in this process, or None as long as nobody has asked.
+        self.made: T | None = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def __call__(self) -> T:
+        if self.made is None:
+            with self._lock:
+                if self.made is None:
+                    self.made = self._make()
+        return self.made
+
+    def _forget(self) -> None:
+        self.made, self._lock = None, threading.Lock()
 
 
 @cache

@@ -7,14 +7,15 @@ something up would open a thousand. Here a few threads look things up for all of
 from __future__ import annotations
 
 import contextvars
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from django.db import close_old_connections, connections
 
 from .concurrency import cooperative
+from .processes import PerProcess
 
 #: Connections of a process, beside those of the writer and the relay.
 READERS = 2
@@ -44,11 +45,5 @@ def _guarded(query: Callable[[], T]) -> T:
         raise
 
 
-_executor: tuple[int, ThreadPoolExecutor] | None = None
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _executor
-    if _executor is None or _executor[0] != os.getpid():
-        _executor = os.getpid(), ThreadPoolExecutor(READERS, "reader")
-    return _executor[1]
+#: The threads of this process.
+_pool = PerProcess(partial(ThreadPoolExecutor, READERS, "reader"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -80,7 +80,10 @@ def accept(
         of the database.
     :raises LimitExceeded: they are too many; nothing was stored.
     """
-    rows = [_row(submission, client) for submission in submissions]
+    if not submissions:
+        return []
+    now = timezone.now()
+    rows = [_row(submission, client, now) for submission in submissions]
     using = router.db_for_write(PushRequest)
     admitted = admission.submission(rows) if admission else nullcontext()
     with admitted, transaction.atomic(using=using):
@@ -94,10 +97,11 @@ def accept(
     return rows
 
 
-def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
+def _row(submission: Submission, client: ApiClient | None, now: datetime) -> PushRequest:
     due_later = submission.send_at is not None
-    row = PushRequest(
+    return PushRequest(
         client=client,
+        parent_id=None,
         recipients=list(submission.recipients),
         title=submission.title,
         body=submission.body,
@@ -116,10 +120,11 @@ def _row(submission: Submission, client: ApiClient | None) -> PushRequest:
         total=len(submission.recipients),
         status=Status.PENDING if due_later else Status.QUEUED,
         next_attempt_at=submission.send_at,
+        expires_at=submission.end(now),
+        queued_at=None if due_later else now,
+        created_at=now,
+        updated_at=now,
     )
-    row.queued_at = None if due_later else row.created_at
-    row.expires_at = submission.end(row.created_at)
-    return row
 
 
 def accept_parts(rows: Sequence[PushRequest]) -> None:
@@ -147,7 +152,8 @@ def cancel_parts(parts: PushRequestQuerySet) -> None:
 
 def _announce(rows: Sequence[PushRequest]) -> None:
     _ring([row for row in rows if row.status == Status.QUEUED])
-    publish([Change.of(row) for row in rows])
+    if rows[0].client_id is not None:
+        publish([Change.of(row) for row in rows])
     for row in rows:
         push_request_submitted.send_robust(PushRequest, push_request=row)
 

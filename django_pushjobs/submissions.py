@@ -32,7 +32,12 @@ MAX_JSON = 65_536
 #: Levels of objects and arrays in ``data`` or ``options``.
 MAX_DEPTH = 32
 
-_TEXT_CONTROLS = "\n\r\t"
+_PRIORITIES = tuple(Priority.values)
+_ON_UNKNOWN = tuple(OnUnknown.values)
+
+#: Controls that have no place in a text: all but lines and tabs.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 #: U+0000 as JSON writes it: a backslash that is itself escaped does not count.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -126,11 +131,11 @@ class Submission:
         yield from _line_errors("request_id", self.request_id, MAX_REQUEST_ID)
         yield from _line_errors("traceparent", self.traceparent, MAX_TRACEPARENT)
         yield from _url_errors("callback_url", self.callback_url)
-        if self.priority not in Priority.values:
-            known = ", ".join(Priority.values)
+        if self.priority not in _PRIORITIES:
+            known = ", ".join(_PRIORITIES)
             yield FieldError("/priority", f"must be one of {known}", "invalid_choice")
-        if self.on_unknown is not None and self.on_unknown not in OnUnknown.values:
-            known = ", ".join(OnUnknown.values)
+        if self.on_unknown is not None and self.on_unknown not in _ON_UNKNOWN:
+            known = ", ".join(_ON_UNKNOWN)
             yield FieldError("/on_unknown", f"must be one of {known}", "invalid_choice")
         yield from self._time_errors(now)
         if not self._has_backend:
@@ -207,9 +212,9 @@ def _text_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:
         yield FieldError(f"/{name}", "must be a string", "invalid_type")
     elif len(text) > limit:
         yield FieldError(f"/{name}", f"has more than {limit} characters", "too_long")
-    elif any(character < " " and character not in _TEXT_CONTROLS for character in text):
+    elif _CONTROLS.search(text):
         yield FieldError(f"/{name}", "holds control characters", "control_characters")
-    elif _has_surrogates(text):
+    elif _SURROGATES.search(text):
         yield FieldError(f"/{name}", "is not valid Unicode", "invalid_unicode")
 
 
@@ -224,6 +229,8 @@ def _line_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:
 def _json_errors(name: str, value: Any) -> Iterator[FieldError]:
     if not isinstance(value, Mapping):
         yield FieldError(f"/{name}", "must be an object", "invalid_type")
+        return
+    if not value:
         return
     if _depth(value) > MAX_DEPTH:
         yield FieldError(f"/{name}", f"is nested deeper than {MAX_DEPTH} levels", "too_deep")
@@ -251,7 +258,3 @@ def _depth(value: Any) -> int:
         level = [item for v in containers for item in (v.values() if isinstance(v, Mapping) else v)]
         depth += bool(containers)
     return depth
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)

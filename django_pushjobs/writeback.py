@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +25,10 @@ from django.db import InterfaceError, OperationalError, connections, router
 from . import breaker, sentry
 from .changes import Change, publish
 from .claims import Bulkhead, Claim, renew, take
-from .concurrency import cooperative
+from .concurrency import Promise, cooperative
 from .conf import conf
 from .models import PushRequest
-from .processes import new_token
+from .processes import PerProcess, new_token
 from .settlements import Settlement, write
 
 logger = logging.getLogger(__name__)
@@ -51,20 +49,16 @@ WEIGHT = 5_000
 
 
 class Ledger:
-    """The claims and results of one process.
-
-    One instance a process, made after the fork: :data:`ledger` takes care of that.
-    """
+    """The claims and results of one process: :data:`ledger` gives it its one instance."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.name = new_token()
         self._numbers = itertools.count(1)
         #: What we push, and with which backend.
         self._held: dict[UUID, str] = {}
         self._bulkhead = Bulkhead()
-        self._claims: deque[tuple[UUID, Future[Claim | None]]] = deque()
-        self._settlements: deque[tuple[Settlement, Future[Settlement | None]]] = deque()
+        self._claims: deque[tuple[UUID, Promise[Claim | None]]] = deque()
+        self._settlements: deque[tuple[Settlement, Promise[Settlement | None]]] = deque()
         self._wake = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -100,9 +94,9 @@ class Ledger:
         """Let the lease of a claim run out: nobody here works on it any more."""
         self._held.pop(request_id, None)
 
-    def _hand_over(self, waiting: deque[tuple[Any, Future[Any]]], item: Any) -> Any:
-        future: Future[Any] = Future()
-        waiting.append((item, future))
+    def _hand_over(self, waiting: deque[tuple[Any, Promise[Any]]], item: Any) -> Any:
+        promise: Promise[Any] = Promise()
+        waiting.append((item, promise))
         if cooperative():
             if self._writer is None:
                 self._writer = threading.Thread(target=self._run, name="writeback", daemon=True)
@@ -110,7 +104,7 @@ class Ledger:
             self._wake.set()
         else:
             self._flush()
-        return future.result()
+        return promise.result()
 
     # What the writer does.
 
@@ -153,20 +147,20 @@ class Ledger:
                 self._wake.set()
 
     def _commit(
-        self, write: Callable[[list[Any]], list[Any]], batch: list[tuple[Any, Future[Any]]]
+        self, write: Callable[[list[Any]], list[Any]], batch: list[tuple[Any, Promise[Any]]]
     ) -> None:
-        """Write a batch and answer its futures. One bad item does not sink the others."""
+        """Write a batch and keep its promises. One bad item does not sink the others."""
         try:
             answers = self._patiently(write, [item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                batch[0][1].fail(error)
                 return
             for entry in batch:
                 self._commit(write, [entry])
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                future.set_result(answer)
+            for (_, promise), answer in zip(batch, answers, strict=True):
+                promise.keep(answer)
 
     def _patiently(self, write: Callable[[list[Any]], Any], items: list[Any]) -> Any:
         """Call ``write(items)`` until the database is there.
@@ -234,12 +228,5 @@ def _next_batch(waiting: deque[Any]) -> list[Any]:
     return batch
 
 
-_ledger: Ledger | None = None
-
-
-def ledger() -> Ledger:
-    """Return the ledger of this process; a forked process gets its own."""
-    global _ledger
-    if _ledger is None or _ledger.pid != os.getpid():
-        _ledger = Ledger()
-    return _ledger
+#: The ledger of this process.
+ledger = PerProcess(Ledger)

@@ -32,8 +32,12 @@ class BackendHandler:
     """The backends of this process, made at first use and never shared across a fork."""
 
     def __init__(self) -> None:
+        self._forget()
+        # Sockets of the parent are the parent's: forget them, do not close them.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._pid = os.getpid()
         self._instances: dict[str, BasePushBackend] = {}
 
     def __getitem__(self, alias: str) -> BasePushBackend:
@@ -41,9 +45,6 @@ class BackendHandler:
 
         :raises ConfigurationError: the alias, its class or its options are wrong.
         """
-        if self._pid != os.getpid():
-            # Sockets of the parent are the parent's: forget them, do not close them.
-            self._lock, self._pid, self._instances = threading.Lock(), os.getpid(), {}
         try:
             return self._instances[alias]
         except KeyError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -11,13 +10,32 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from ..concurrency import cooperative
+from ..processes import PerProcess
 from ..queues import ring_for_endpoints
 
 logger = logging.getLogger(__name__)
 
-#: Endpoints that wait for the ringer of this process.
-_waiting: set[UUID] = set()
-_ringer: tuple[int, ThreadPoolExecutor] | None = None
+
+class Ringer:
+    """Rings for the endpoints of one process, from a thread of its own."""
+
+    def __init__(self) -> None:
+        self._waiting: set[UUID] = set()
+        self._thread = ThreadPoolExecutor(1, "callbacks-bell")
+
+    def ring(self, endpoint_ids: set[UUID]) -> None:
+        idle = not self._waiting
+        self._waiting.update(endpoint_ids)
+        if idle:
+            self._thread.submit(self._ring_waiting)
+
+    def _ring_waiting(self) -> None:
+        ids = set(self._waiting)
+        self._waiting.clear()
+        _ring(ids)
+
+
+_ringer = PerProcess(Ringer)
 
 
 def ring(endpoint_ids: Iterable[UUID]) -> None:
@@ -26,26 +44,13 @@ def ring(endpoint_ids: Iterable[UUID]) -> None:
     In ``rqgeventworker`` a thread of its own does it: the writer, who commits for all greenlets of
     the process, has no time to wait for Redis. What comes together is rung for together.
     """
-    global _ringer
     ids = set(endpoint_ids)
     if not ids:
         return
-    if not cooperative():
+    if cooperative():
+        _ringer().ring(ids)
+    else:
         _ring(ids)
-        return
-    if _ringer is None or _ringer[0] != os.getpid():
-        _waiting.clear()
-        _ringer = os.getpid(), ThreadPoolExecutor(1, "callbacks-bell")
-    idle = not _waiting
-    _waiting.update(ids)
-    if idle:
-        _ringer[1].submit(_ring_waiting)
-
-
-def _ring_waiting() -> None:
-    ids = set(_waiting)
-    _waiting.clear()
-    _ring(ids)
 
 
 def _ring(ids: set[UUID]) -> None:

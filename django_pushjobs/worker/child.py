@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two beats of the heart.
 BEAT = 1.0
+#: New objects after which Python searches for garbage that refers to itself.
+GARBAGE = 10_000
 #: Seconds to hand over what Sentry has not sent yet.
 SENTRY_TIMEOUT = 2.0
 
@@ -61,6 +63,9 @@ def live(seat: Seat, options: WorkerOptions) -> int:
     gevent.reinit()
     # Where each greenlet was spawned, for which gevent looks at the stack each time.
     gevent.config.track_greenlet_tree = False
+    # A busy child makes a thousand objects a millisecond, and hardly a cycle among them. Python's
+    # 700 would have it search for cycles all the time.
+    gc.set_threshold(GARBAGE, 20, 20)
     random.seed()
     faulthandler.enable()
     # Ctrl-C reaches every process of the terminal; it is the arbiter who tells us to stop. The
