@@ -3,7 +3,7 @@ of a database, pushes, and writes back what came of it.
 
 A further one computes, to see what more processes bring.
 
-Each but the one with a database notes when it starts and when it is done. ``index`` is the number
+Each but those with a database notes when it starts and when it is done. ``index`` is the number
 of the job in its trial.
 """
 
@@ -37,6 +37,17 @@ def compute(index: int) -> None:
 
 
 def pipeline(index: int) -> None:
+    from . import models
+
+    with models.connected():
+        row = models.Row.claim(index)
+    if row is not None:
+        post(row.pk)
+        with models.connected():
+            row.finish()
+
+
+def bare_pipeline(index: int) -> None:
     if rows.claim(index):
         post(index)
         rows.finish(index)
@@ -54,6 +65,14 @@ async def async_push(index: int) -> None:
 
 
 async def async_pipeline(index: int) -> None:
+    from .models import Row
+
+    if row := await Row.aclaim(index):
+        await post_asyncio(row.pk)
+        await row.afinish()
+
+
+async def async_bare_pipeline(index: int) -> None:
     if await rows.async_claim(index):
         await post_asyncio(index)
         await rows.async_finish(index)

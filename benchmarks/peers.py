@@ -22,8 +22,8 @@ ENVIRONMENTS: dict[str, list[str]] = {
     "saq": ["saq[redis]", "hiredis", "aiohttp", "uvloop"],
     # With a database to write to.
     "celery-rows": [*_CELERY, "psycopg[binary,pool]", "django", "django-celery-results"],
-    "dramatiq-rows": [*_DRAMATIQ, "psycopg[binary,pool]"],
-    "taskiq-rows": [*_TASKIQ, "psycopg[binary,pool]"],
+    "dramatiq-rows": [*_DRAMATIQ, "psycopg[binary,pool]", "django"],
+    "taskiq-rows": [*_TASKIQ, "psycopg[binary,pool]", "django"],
     "push-notifications": ["django-push-notifications[WP,FCM]", "celery[redis]", "gevent"],
 }
 #: Packages whose versions tell what was measured.

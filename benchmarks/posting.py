@@ -13,8 +13,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-#: The environment variables that hold the URL to post to, and how many posts are made at once.
+#: The environment variables that hold the URL to post to, how many jobs run at once, and how many
+#: posts are made at once.
 URL, CONCURRENCY = "BENCHMARK_GATEWAY", "BENCHMARK_CONCURRENCY"
+CONNECTIONS = "BENCHMARK_CONNECTIONS"
 HEADERS = {"Content-Type": "application/json"}
 #: Seconds until a post fails.
 TIMEOUT = 30.0
@@ -52,7 +54,7 @@ def _gevent_client() -> Any:
 
     return HTTPClient.from_url(
         os.environ[URL],
-        concurrency=int(os.environ[CONCURRENCY]),
+        concurrency=int(os.environ[CONNECTIONS]),
         connection_timeout=TIMEOUT,
         network_timeout=TIMEOUT,
     )
@@ -86,5 +88,6 @@ def _asyncio_client() -> Any:
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=TIMEOUT)
+        connector=aiohttp.TCPConnector(limit=int(os.environ[CONNECTIONS])),
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
     )

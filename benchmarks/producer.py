@@ -53,6 +53,8 @@ async def produce_async(app: ModuleType, marks: Marks, order: dict[str, Any]) ->
 
 def main() -> None:
     app = importlib.import_module(sys.argv[1])
+    if hasattr(app, "prepare"):
+        app.prepare()
     marks = opened()
     with asyncio.Runner() as runner:
         for line in sys.stdin:

@@ -15,7 +15,7 @@ from .environments import programs
 from .marks import VARIABLE, Marks
 from .monitor import Monitor
 from .peers import Peer
-from .posting import CONCURRENCY, URL
+from .posting import CONCURRENCY, CONNECTIONS, URL
 from .programs import POLL, Memory, Program, TrialError, can_pin
 from .results import CommandCount, Figures, percentile
 from .workloads import DRAIN, LATENCY_MS, Workload
@@ -131,17 +131,25 @@ class Laboratory:
             self._producers.popitem()[1].kill()
 
     @contextmanager
-    def worker(self, peer: Peer, concurrency: int, *, spread: bool = False) -> Iterator[Program]:
+    def worker(
+        self, peer: Peer, concurrency: int, *, connections: int = 0, spread: bool = False
+    ) -> Iterator[Program]:
         """Start a worker; it is gone afterwards.
 
+        :param connections: to the gateway, at most; as many as jobs at once where it is 0.
         :param spread: it may use the core of the others as well.
         """
+        posts = str(connections or concurrency)
         places = {"bin": str(programs(peer.environment)), "concurrency": str(concurrency)}
         worker = Program(
             [part.format(**places) for part in peer.command],
             environment=self.environment
             | dict(peer.variables)
-            | {CONCURRENCY: places["concurrency"]},
+            | {
+                CONCURRENCY: places["concurrency"],
+                CONNECTIONS: posts,
+                "GATEWAY_CONNECTIONS": posts,
+            },
             log=self.folder / f"{peer.key}-worker.log",
             cores=(WORKER_CORE, OTHER_CORE)[: 2 if spread else 1] if self.pinned else (),
         )

@@ -1,21 +1,22 @@
 """Settings of the example project: everything comes from the environment.
 
-=====================  ====================================================  ===================
-variable               what it sets                                          default
-=====================  ====================================================  ===================
-``VAR_DIR``            folder of SQLite, collected static files, logs,       ``var/``
-                       and the VAPID key of the demo
-``DATABASE_URL``       the database                                          SQLite in the above
-``REDIS_URL``          Redis or Valkey                                       localhost, db 0
-``GATEWAY_URL``        where the backend ``gateway`` pushes to               localhost:8081
-``VAPID_SUBJECT``      whom a push service of a browser may turn to          an example
-``SECRET_KEY``         Django's secret key                                   only with ``DEBUG``
-``DEBUG``              ``1`` or ``0``                                        ``1``
-``ALLOWED_HOSTS``      host names, with commas between                       local ones
-``SENTRY_DSN``         where errors go                                       nowhere
-``LOG_LEVEL``          of ``django_pushjobs`` and ``rq``                     ``INFO``
-``PUSHJOBS_LEASE``     seconds a claim holds without being renewed           60
-=====================  ====================================================  ===================
+=======================  ====================================================  ===================
+variable                 what it sets                                          default
+=======================  ====================================================  ===================
+``VAR_DIR``              folder of SQLite, collected static files, logs,       ``var/``
+                         and the VAPID key of the demo
+``DATABASE_URL``         the database                                          SQLite in the above
+``REDIS_URL``            Redis or Valkey                                       localhost, db 0
+``GATEWAY_URL``          where the backend ``gateway`` pushes to               localhost:8081
+``GATEWAY_CONNECTIONS``  connections of a process to it, at most               1000
+``VAPID_SUBJECT``        whom a push service of a browser may turn to          an example
+``SECRET_KEY``           Django's secret key                                   only with ``DEBUG``
+``DEBUG``                ``1`` or ``0``                                        ``1``
+``ALLOWED_HOSTS``        host names, with commas between                       local ones
+``SENTRY_DSN``           where errors go                                       nowhere
+``LOG_LEVEL``            of ``django_pushjobs`` and ``rq``                     ``INFO``
+``PUSHJOBS_LEASE``       seconds a claim holds without being renewed           60
+=======================  ====================================================  ===================
 """
 
 import os
@@ -112,6 +113,7 @@ PUSHJOBS: dict[str, Any] = {
             "BACKEND": "django_pushjobs.backends.http.HTTPBackend",
             "OPTIONS": {
                 "url": os.environ.get("GATEWAY_URL", "http://127.0.0.1:8081/messages"),
+                "connections": int(os.environ.get("GATEWAY_CONNECTIONS", "1000")),
             },
         },
         "console": {"BACKEND": "django_pushjobs.backends.console.ConsoleBackend"},

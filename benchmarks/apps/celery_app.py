@@ -9,7 +9,10 @@ from celery import Celery
 from .. import jobs
 
 app = Celery("benchmarks", broker=os.environ["REDIS_URL"])
-TASKS = {name: app.task(name=name)(getattr(jobs, name)) for name in ("noop", "push", "pipeline")}
+TASKS = {
+    name: app.task(name=name)(getattr(jobs, name))
+    for name in ("noop", "push", "pipeline", "bare_pipeline")
+}
 
 
 def send(job: str, index: int) -> None:

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import parse_qs, urlsplit
 
-import django
 from celery import Celery
-from django.conf import settings
+from celery.signals import task_postrun
+from django.db import connection
 
-from .. import jobs
+from .. import jobs, models  # noqa: F401  the site has to be there before the app
 
-url = urlsplit(os.environ["DATABASE_URL"])
-settings.configure(
-    SECRET_KEY="benchmarks",
-    USE_TZ=True,
-    INSTALLED_APPS=["django.contrib.contenttypes", "django_celery_results"],
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            # A socket's folder stands behind the question mark.
-            "HOST": url.hostname or parse_qs(url.query)["host"][0],
-            "PORT": url.port or "",
-            "NAME": url.path.strip("/"),
-            "USER": url.username,
-            "PASSWORD": url.password or "",
-            "CONN_MAX_AGE": 60,
-        }
-    },
-)
-django.setup()
 app = Celery("benchmarks", broker=os.environ["REDIS_URL"], backend="django-db")
 TASKS = {"pipeline": app.task(name="pipeline")(jobs.pipeline)}
+
+
+@task_postrun.connect
+def give_back(**kwargs: object) -> None:
+    """Celery does this itself where it finds the settings of a site."""
+    connection.close()
 
 
 def prepare() -> None:

@@ -19,7 +19,7 @@ broker = RedisBroker(connection_pool=pool)
 dramatiq.set_broker(broker)
 ACTORS = {
     name: dramatiq.actor(getattr(jobs, name), actor_name=name, broker=broker)
-    for name in ("noop", "push", "pipeline")
+    for name in ("noop", "push", "pipeline", "bare_pipeline")
 }
 
 

@@ -22,7 +22,7 @@ BROKERS = {
 broker: AsyncBroker = BROKERS[os.environ["BENCHMARK_BROKER"]]()
 TASKS = {
     name: broker.register_task(getattr(jobs, f"async_{name}"), task_name=name)
-    for name in ("noop", "push", "pipeline")
+    for name in ("noop", "push", "pipeline", "bare_pipeline")
 }
 
 

@@ -16,7 +16,7 @@ from ..environments import prepare
 from ..machine import describe
 from ..peers import OURS, Peer
 from ..trial import BOOT, Laboratory, TrialError
-from .contestants import CONTESTANTS
+from .contestants import CONTESTANTS, job_of
 from .database import Database, postgres
 from .report import Figures, Trials, terminal, write
 
@@ -24,6 +24,9 @@ from .report import Figures, Trials, terminal, write
 LATENCY_MS = 50
 #: What is measured: database, and pushes in flight.
 SETTINGS = (("postgresql", 100), ("postgresql", 500), ("sqlite", 100))
+#: Pushes in flight -> jobs at once. A job is not in flight while it claims its row or writes back:
+#: for 100 connections to be busy all the time, there have to be more jobs than that.
+JOBS = {100: 200, 500: 500}
 #: Seconds between two looks at how far it is.
 LOOK_EVERY = 0.25
 #: The share of a trial at each end that does not count: filling up, and running dry.
@@ -54,8 +57,8 @@ def trial(
     count = int(peer.pace * seconds * (1.5 if in_flight > 100 and peer.key == OURS else 1))
     laboratory.reset()
     database.clear(peer.key, count)
-    laboratory.send(peer, "pipeline", count)
-    with laboratory.worker(peer, in_flight) as worker:
+    laboratory.send(peer, job_of(peer), count)
+    with laboratory.worker(peer, JOBS[in_flight], connections=in_flight) as worker:
         first = int(count * EDGE)
         worker.wait_until(
             lambda: database.done(peer.key) >= first, timeout=BOOT, what="a tenth was written"

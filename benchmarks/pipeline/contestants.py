@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..peers import OURS, Peer
+from ..rows import APPS
 
 #: What stands in ``OPTIONS`` of the example project's gateway; requests wait on this queue.
 QUEUE = "pushjobs"
 
+#: The peers' Django site is not ours, of which the environment tells.
+_SITE = (("DJANGO_SETTINGS_MODULE", ""),)
 
-def _celery(key: str, name: str, app: str) -> Peer:
+
+def _celery(key: str, name: str, app: str, apps: str = "") -> Peer:
     return Peer(
         key=key,
         name=name,
@@ -18,8 +24,32 @@ def _celery(key: str, name: str, app: str) -> Peer:
                  "-c", "{concurrency}", "-l", "WARNING"),
         model="greenlets",
         pace=350,
+        variables=(*_SITE, (APPS, apps)),
     )  # fmt: skip
 
+
+_DRAMATIQ = Peer(
+    key="dramatiq",
+    name="dramatiq-gevent",
+    environment="dramatiq-rows",
+    app="dramatiq_app",
+    command=("{bin}/dramatiq-gevent", "benchmarks.apps.dramatiq_app", "--processes", "1",
+             "--threads", "{concurrency}"),
+    model="greenlets",
+    pace=500,
+    variables=_SITE,
+)  # fmt: skip
+_TASKIQ = Peer(
+    key="taskiq",
+    name="taskiq, stream",
+    environment="taskiq-rows",
+    app="taskiq_app",
+    command=("{bin}/taskiq", "worker", "benchmarks.apps.taskiq_app:broker", "--workers", "1",
+             "--max-async-tasks", "{concurrency}", "--log-level", "WARNING"),
+    model="asyncio",
+    pace=400,
+    variables=(*_SITE, ("BENCHMARK_BROKER", "stream")),
+)  # fmt: skip
 
 CONTESTANTS = {
     peer.key: peer
@@ -34,28 +64,20 @@ CONTESTANTS = {
             model="greenlets",
             pace=2_000,
         ),
-        _celery("celery", "Celery, gevent, rows by hand", "celery_app"),
-        _celery("celery-results", "Celery, gevent, django-celery-results", "celery_results_app"),
-        Peer(
-            key="dramatiq",
-            name="dramatiq-gevent, rows by hand",
-            environment="dramatiq-rows",
-            app="dramatiq_app",
-            command=("{bin}/dramatiq-gevent", "benchmarks.apps.dramatiq_app", "--processes", "1",
-                     "--threads", "{concurrency}"),
-            model="greenlets",
-            pace=500,
-        ),
-        Peer(
-            key="taskiq",
-            name="taskiq, stream, rows by hand",
-            environment="taskiq-rows",
-            app="taskiq_app",
-            command=("{bin}/taskiq", "worker", "benchmarks.apps.taskiq_app:broker", "--workers",
-                     "1", "--max-async-tasks", "{concurrency}", "--log-level", "WARNING"),
-            model="asyncio",
-            pace=500,
-            variables=(("BENCHMARK_BROKER", "stream"),),
-        ),
+        _celery("celery", "Celery, gevent", "celery_app"),
+        _celery("celery-results", "Celery, gevent, django-celery-results", "celery_results_app",
+                "django.contrib.contenttypes django_celery_results"),
+        _DRAMATIQ,
+        _TASKIQ,
+        replace(_DRAMATIQ, key="dramatiq-bare", name="dramatiq-gevent without Django", pace=1_000),
+        replace(_TASKIQ, key="taskiq-bare", name="taskiq, stream, without Django", pace=1_000),
     )
 }  # fmt: skip
+
+#: Those that leave Django out, and the message in the row with it.
+BARE = ("dramatiq-bare", "taskiq-bare")
+
+
+def job_of(peer: Peer) -> str:
+    """Return the name of the job that a contestant runs, see :mod:`benchmarks.jobs`."""
+    return "bare_pipeline" if peer.key in BARE else "pipeline"
