@@ -24,7 +24,11 @@ ENVIRONMENTS: dict[str, list[str]] = {
     "celery-rows": [*_CELERY, "psycopg[binary,pool]", "django", "django-celery-results"],
     "dramatiq-rows": [*_DRAMATIQ, "psycopg[binary,pool]", "django"],
     "taskiq-rows": [*_TASKIQ, "psycopg[binary,pool]", "django"],
-    "push-notifications": ["django-push-notifications[WP,FCM]", "celery[redis]", "gevent"],
+    "push-notifications": [
+        "django-push-notifications[WP,FCM,APNS-ASYNC]",
+        "celery[redis]",
+        "gevent",
+    ],
 }
 #: Packages whose versions tell what was measured.
 TELLING = (

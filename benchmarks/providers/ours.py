@@ -22,6 +22,7 @@ from django.conf import settings
 def backend_for(kind: str, told: dict[str, Any]) -> Any:
     """Return the backend that pushes to the peer; Django is set up."""
     from django_pushjobs.backends import vapid
+    from django_pushjobs.backends.apns import APNsBackend
     from django_pushjobs.backends.fcm import FCMBackend
     from django_pushjobs.backends.webpush import WebPushBackend
 
@@ -34,6 +35,8 @@ def backend_for(kind: str, told: dict[str, Any]) -> Any:
             ca_file=told["ca_file"],
             timeout=60,
         )
+    if kind == "apns":
+        return APNsBackend(alias="apns", connections=4, timeout=60, **told["options"])
     return FCMBackend(
         alias="fcm",
         credentials=told["credentials"],

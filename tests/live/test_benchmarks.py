@@ -15,6 +15,8 @@ from benchmarks.__main__ import is_complete
 from benchmarks.goals import verdicts
 from benchmarks.machine import describe
 from benchmarks.peers import OURS, OURS_TWICE, PEERS
+from benchmarks.providers import trials
+from benchmarks.providers.__main__ import AT_ONCE, GOALS, table
 from benchmarks.report import terminal, write
 from benchmarks.results import CommandCount, Figures, Results, middle, percentile
 from benchmarks.trial import Laboratory, count_commands, run
@@ -128,3 +130,25 @@ def test_the_median_is_taken_of_each_figure() -> None:
     assert (found.rate, found.p50) == (2, 2.0)
     assert percentile(range(100), 0.5) == 50
     assert percentile(range(100), 0.99) == 99
+
+
+def test_the_table_of_a_provider_holds_medians_and_their_factor() -> None:
+    ours = [trials.Figures(rate, 6_000) for rate in (9_000, 1_000, 3_000)]
+    lines = table("apns", ours, [trials.Figures(200, 100)], ("ours", "theirs"))
+
+    assert [line.split()[:3] for line in lines] == [
+        ["apns", "ours", "3,000"],
+        ["apns", "theirs", "200"],
+        ["apns", "factor", "15.0"],
+    ]
+    assert AT_ONCE.keys() == GOALS.keys() == {"webpush", "fcm", "apns"}
+
+
+@pytest.mark.parametrize("kind", ["webpush", "fcm", "apns"])
+def test_our_backend_pushes_to_the_peer_of_a_provider(tmp_path: Path, kind: str) -> None:
+    with trials.peer(kind, tmp_path, 0.01) as told:
+        found = trials.ours(kind, tmp_path, 50, 10)
+
+        assert found.rate > 0
+        assert found.lean > 0
+        assert trials.fetch_figures(told)["accepted"] >= 50
