@@ -8,32 +8,74 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import breaker, concurrency
+from .changes import Change
 from .conf import conf
 from .identifiers import delivery_id
 from .models import Delivery, PushRequest
-from .states import SETTLED, Status
+from .statements import Place, Statement
+from .states import COUNTS, SETTLED, Status
 
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
 
-#: What an attempt needs to know of a request.
-NEEDED = (
-    *("client", "parent", "recipients", "title", "body", "data", "options", "backend"),
-    *("priority", "collapse_key", "expires_at", "on_unknown", "request_id", "traceparent"),
-    *("status", "error_code", "attempts", "attempt_limit", "owner", "updated_at"),
-    *("total", "accepted", "failed", "dropped", "unknown"),
-)
-
 #: Seconds after which a request is tried again for which there was no room.
 NO_ROOM = (0.5, 2.0)
+
+
+class ClaimedRequest(NamedTuple):
+    """What an attempt needs to know of its request: the columns of its row, as the claim left it.
+
+    Not the model: of all that a push costs, making one would be a twentieth.
+    """
+
+    pk: UUID
+    client_id: int | None
+    parent_id: UUID | None
+    recipients: list[Any]
+    title: str
+    body: str
+    data: dict[str, Any]
+    options: dict[str, Any]
+    backend: str
+    priority: str
+    collapse_key: str
+    expires_at: datetime | None
+    on_unknown: str
+    request_id: str
+    traceparent: str
+    error_code: str
+    attempts: int
+    attempt_limit: int
+    owner: str
+    total: int
+    accepted: int
+    failed: int
+    dropped: int
+    unknown: int
+
+    @property
+    def is_part(self) -> bool:
+        """It stands for some addresses of a larger request."""
+        return self.parent_id is not None
+
+    @property
+    def root_id(self) -> UUID:
+        """The key of the request as it was asked for."""
+        return self.parent_id or self.pk
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Addresses by what is known of them."""
+        return {name: getattr(self, name) for name in COUNTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +83,26 @@ class Claim:
     """A push request that this process may push.
 
     :param settled: addresses that need no further push: id of the delivery -> its status.
+    :param at: aware; when it was claimed.
     """
 
-    request: PushRequest
+    request: ClaimedRequest
     settled: Mapping[UUID, str]
+    at: datetime
+
+    @property
+    def change(self) -> Change:
+        """What the claim has made of the request."""
+        row = self.request
+        return Change(
+            request_id=row.pk,
+            client_id=row.client_id,
+            backend=row.backend,
+            status=Status.RUNNING,
+            counts=row.counts,
+            error_code=row.error_code,
+            at=self.at,
+        )
 
     @property
     def follows_loss(self) -> bool:
@@ -64,7 +122,7 @@ class Bulkhead:
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
 
-    def excess(self, rows: Iterable[PushRequest], held: Counter[str]) -> list[PushRequest]:
+    def excess(self, rows: Iterable[ClaimedRequest], held: Counter[str]) -> list[ClaimedRequest]:
         """Return those of ``rows`` for which there is no room.
 
         :param held: requests of each backend that are being pushed; those admitted are added.
@@ -99,7 +157,7 @@ def soon() -> datetime:
 def take(
     ids: Sequence[UUID], *, owner: str, bulkhead: Bulkhead, held: Counter[str], using: str
 ) -> list[Claim | None]:
-    """Claim push requests, in one transaction.
+    """Claim push requests, in the transaction that runs.
 
     :param owner: a token that no other claim has: a row that has it was claimed here and now.
     :param held: requests of each backend that this process is pushing.
@@ -107,36 +165,45 @@ def take(
     """
     now = timezone.now()
     requests = PushRequest.objects.using(using)
-    asked = requests.filter(pk__in=ids)
-    with transaction.atomic(using=using):
-        claimable = asked.unexpired(now)
-        if pauses := breaker.pauses(using=using):
-            shut_out = breaker.shut_out(pauses)
-            asked.filter(shut_out, status=Status.QUEUED).transition(
-                Status.PENDING, next_attempt_at=now
-            )
-            claimable = claimable.exclude(shut_out)
-        moved = claimable.transition(
-            Status.RUNNING,
-            owner=owner,
-            lease_expires_at=lease(),
-            attempts=F("attempts") + 1,
-            started_at=Coalesce(F("started_at"), now),
+    claimed, found = _statements(using)
+    admitted = ids
+    if pauses := breaker.pauses(using=using):
+        asked, shut_out = requests.among(ids), breaker.shut_out(pauses)
+        asked.filter(shut_out, status=Status.QUEUED).transition(Status.PENDING, next_attempt_at=now)
+        admitted = list(asked.exclude(shut_out).values_list("pk", flat=True))
+    rows: dict[UUID, ClaimedRequest] = {}
+    if admitted and claimed.run(using=using, now=now, ids=admitted, owner=owner, lease=lease()):
+        columns = found.fetch(using=using, ids=admitted, owner=owner)
+        rows = {row.pk: row for row in map(ClaimedRequest._make, columns)}
+    if excess := bulkhead.excess(rows.values(), held):
+        requests.among(row.pk for row in excess).filter(owner=owner).transition(
+            Status.PENDING, next_attempt_at=soon(), attempts=F("attempts") - 1
         )
-        rows = {row.pk: row for row in asked.filter(owner=owner).only(*NEEDED)} if moved else {}
-        if excess := bulkhead.excess(rows.values(), held):
-            asked.filter(pk__in=[row.pk for row in excess], owner=owner).transition(
-                Status.PENDING, next_attempt_at=soon(), attempts=F("attempts") - 1
-            )
-            for row in excess:
-                del rows[row.pk]
-        settled = _settled(rows.values(), using)
-    claims = {pk: Claim(row, settled.get(row.pk, {})) for pk, row in rows.items()}
+        for row in excess:
+            del rows[row.pk]
+    settled = _settled(rows.values(), using)
+    claims = {pk: Claim(row, settled.get(row.pk, {}), now) for pk, row in rows.items()}
     # pop(): of two jobs for one request in the same group, one gets it.
     return [claims.pop(pk, None) for pk in ids]
 
 
-def _settled(rows: Iterable[PushRequest], using: str) -> dict[UUID, dict[UUID, str]]:
+@cache
+def _statements(using: str) -> tuple[Statement, Statement]:
+    """Return the UPDATE that claims requests, and the SELECT that reads those it has claimed."""
+    now, owner = Place(PushRequest, "updated_at", "now"), Place(PushRequest, "owner")
+    asked = PushRequest.objects.using(using).among(Place(PushRequest, "id", "ids", many=True))
+    claim = asked.unexpired(now).transition_statement(
+        Status.RUNNING,
+        owner=owner,
+        lease_expires_at=Place(PushRequest, "lease_expires_at", "lease"),
+        attempts=F("attempts") + 1,
+        started_at=Coalesce(F("started_at"), now),
+    )
+    claimed = asked.filter(owner=owner).order_by().values_list(*ClaimedRequest._fields)
+    return claim, Statement.of_select(claimed)
+
+
+def _settled(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID, str]]:
     """Return what earlier attempts have settled, by request."""
     again = [row for row in rows if row.attempts > 1]
     if not again:
@@ -167,6 +234,7 @@ def renew(held: Sequence[UUID], *, name: str, using: str) -> int:
     """
     return (
         PushRequest.objects.using(using)
-        .filter(pk__in=held, status=Status.RUNNING, owner__startswith=f"{name}:")
+        .among(held)
+        .filter(status=Status.RUNNING, owner__startswith=f"{name}:")
         .update(lease_expires_at=lease())
     )

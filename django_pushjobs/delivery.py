@@ -7,20 +7,18 @@ import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain, islice
 from uuid import UUID
-
-from django.utils import timezone
 
 from . import parts, recipients, sentry, throttle
 from .backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
 from .changes import announce
-from .claims import WORKER_LOST, Claim, soon
+from .claims import WORKER_LOST, Claim, ClaimedRequest, soon
 from .concurrency import cooperative
 from .conf import conf
 from .identifiers import delivery_id
-from .models import AttemptEnd, PushRequest
+from .models import AttemptEnd
 from .queues import JobTimeout
 from .readers import read
 from .retries import next_attempt
@@ -93,11 +91,11 @@ def deliver(request_id: UUID) -> Status | None:
 
 
 def _settle(attempt: Attempt) -> Status | None:
-    settled = ledger().settle(attempt.settlement(timezone.now()))
+    settled = ledger().settle(attempt.settlement(datetime.now(UTC)))
     if settled is None:
         return None
     if not settled.is_part:
-        announce([settled.change])
+        announce([settled])
     return settled.status
 
 
@@ -116,7 +114,7 @@ class Attempt:
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.request = claim.request
-        self.started_at = timezone.now()
+        self.started_at = datetime.now(UTC)
         self.targets: list[Target] = []
         #: Whether its backend has no room for it at the moment: there was no attempt then.
         self.is_shut_out = False
@@ -182,7 +180,7 @@ class Attempt:
         if self._begun:
             # The first one has had its turn.
             throttle.wait_turn(backend.alias)
-        started_at = timezone.now()
+        started_at = datetime.now(UTC)
         self._begun.add(target.delivery_id)
         try:
             outcome = backend.push(message, target)
@@ -193,7 +191,7 @@ class Attempt:
             logger.exception("Push request %s: backend %r failed", self.request.pk, backend.alias)
             sentry.capture(error)
             outcome = INTERNAL_ERROR
-        self.pushes[target.delivery_id] = Push(outcome, started_at, timezone.now())
+        self.pushes[target.delivery_id] = Push(outcome, started_at, datetime.now(UTC))
 
     def _fan_out(self, backend: BasePushBackend, message: Message) -> None:
         pool = ThreadPoolExecutor(min(conf().FANOUT, len(self.targets)), "push")
@@ -212,7 +210,7 @@ class Attempt:
         """Return what the attempt adds up to."""
         request = self.request
         if self.is_shut_out:
-            return self._no_attempt()
+            return self._no_attempt(now)
         pushes = [(target, self._push_of(target, now)) for target in self.targets]
         outcomes = [push.outcome for _, push in pushes]
         if not pushes and not self.claim.settled:
@@ -221,14 +219,13 @@ class Attempt:
         refused = self.may_pause and any(o.kind is OutcomeClass.CONFIG for o in outcomes)
         retry_at = now if refused else self._retry_at(now, outcomes)
         results = [self._result(target, push, retry_at is not None) for target, push in pushes]
-        tally = Counter(self.claim.settled.values())
-        tally.update(result.status for result in results)
+        statuses = [*self.claim.settled.values(), *(result.status for result in results)]
         counts = {
-            "total": tally.total() or request.total,
-            "accepted": tally[DeliveryStatus.ACCEPTED],
-            "failed": tally[DeliveryStatus.FAILED],
-            "dropped": tally[DeliveryStatus.DROPPED],
-            "unknown": tally[DeliveryStatus.UNKNOWN],
+            "total": len(statuses) or request.total,
+            "accepted": statuses.count(DeliveryStatus.ACCEPTED),
+            "failed": statuses.count(DeliveryStatus.FAILED),
+            "dropped": statuses.count(DeliveryStatus.DROPPED),
+            "unknown": statuses.count(DeliveryStatus.UNKNOWN),
         }
         code, reason = _reason(outcomes)
         return Settlement(
@@ -247,10 +244,11 @@ class Attempt:
             codes=Counter(outcome.code for outcome in outcomes if outcome.code),
             deliveries=results,
             started_at=self.started_at,
+            at=now,
             heard=not refused and any(outcome.kind in _STATUS for outcome in outcomes),
         )
 
-    def _no_attempt(self) -> Settlement:
+    def _no_attempt(self, now: datetime) -> Settlement:
         request = self.request
         return Settlement(
             request_id=request.pk,
@@ -263,6 +261,7 @@ class Attempt:
             status=Status.PENDING,
             counts=request.counts,
             next_attempt_at=soon(),
+            at=now,
         )
 
     def _push_of(self, target: Target, now: datetime) -> Push:
@@ -326,7 +325,7 @@ def _end(refused: bool, retry_at: datetime | None) -> AttemptEnd:
     return AttemptEnd.SETTLED if retry_at is None else AttemptEnd.RETRY
 
 
-def message_of(request: PushRequest) -> Message:
+def message_of(request: ClaimedRequest) -> Message:
     """Return what a backend needs to know of a request."""
     return Message(
         request_id=request.root_id,
@@ -346,6 +345,7 @@ def _reason(outcomes: list[Outcome]) -> tuple[str, str]:
     """Return the code and the detail of the most frequent trouble; a refusal of our credentials
     comes before all others."""
     troubles = [o for o in outcomes if o.kind is not OutcomeClass.OK]
+    if not troubles:
+        return "", ""
     troubles = [o for o in troubles if o.kind is OutcomeClass.CONFIG] or troubles
-    counted = Counter((o.code, o.detail) for o in troubles)
-    return counted.most_common(1)[0][0] if counted else ("", "")
+    return Counter((o.code, o.detail) for o in troubles).most_common(1)[0][0]

@@ -24,10 +24,11 @@ from django.utils import timezone
 
 from . import services
 from .changes import end
+from .claims import ClaimedRequest
 from .conf import conf
 from .identifiers import delivery_id, part_id
 from .models import PushRequest
-from .states import ACTIVE, Status
+from .states import ACTIVE, COUNTS, Status
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ PARTS = "parts"
 #: Seconds between two looks at the parts of a request.
 LOOK_EVERY = 1.0
 
-_COUNTS = ("total", "accepted", "failed", "dropped", "unknown")
-
 #: What a part has in common with the request it is cut from.
 _SHARED = (
     *("title", "body", "data", "options", "backend", "priority", "collapse_key"),
@@ -45,7 +44,7 @@ _SHARED = (
 )
 
 
-def cut(request: PushRequest, addresses: Iterable[str]) -> bool:
+def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
     """Make parts of a claimed request and ring for them.
 
     Where a worker died over it, or a retry was asked for, the parts that exist are kept, and only
@@ -56,7 +55,7 @@ def cut(request: PushRequest, addresses: Iterable[str]) -> bool:
     :raises Exception: what ``addresses`` raises; another attempt goes on from there.
     """
     using = router.db_for_write(PushRequest)
-    parts = PushRequest.objects.using(using).filter(parent=request)
+    parts = PushRequest.objects.using(using).filter(parent=request.pk)
     number, seen = 0, set[UUID]()
     for recipients in parts.values_list("recipients", flat=True).iterator(chunk_size=10):
         number += 1
@@ -79,7 +78,7 @@ def cut(request: PushRequest, addresses: Iterable[str]) -> bool:
     return _hold(request, using, owner=PARTS, total=len(seen))
 
 
-def _unseen(request: PushRequest, addresses: Iterable[str], seen: set[UUID]) -> Iterator[str]:
+def _unseen(request: ClaimedRequest, addresses: Iterable[str], seen: set[UUID]) -> Iterator[str]:
     for address in addresses:
         key = delivery_id(request.pk, address)
         if key not in seen:
@@ -92,11 +91,11 @@ def _batches(addresses: Iterator[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def _part(request: PushRequest, number: int, addresses: list[str]) -> PushRequest:
+def _part(request: ClaimedRequest, number: int, addresses: list[str]) -> PushRequest:
     now = timezone.now()
     return PushRequest(
         id=part_id(request.pk, number),
-        parent=request,
+        parent_id=request.pk,
         recipients=addresses,
         total=len(addresses),
         status=Status.QUEUED,
@@ -106,7 +105,7 @@ def _part(request: PushRequest, number: int, addresses: list[str]) -> PushReques
     )
 
 
-def _hold(request: PushRequest, using: str, *, owner: str, total: int) -> bool:
+def _hold(request: ClaimedRequest, using: str, *, owner: str, total: int) -> bool:
     """Keep the claim on ``request``, hand it to ``owner``, and show how far we are."""
     now = timezone.now()
     ends = LOOK_EVERY if owner == PARTS else conf().LEASE
@@ -121,7 +120,7 @@ def _hold(request: PushRequest, using: str, *, owner: str, total: int) -> bool:
     )
 
 
-def _is_canceled(request: PushRequest, using: str) -> bool:
+def _is_canceled(request: ClaimedRequest, using: str) -> bool:
     rows = PushRequest.objects.using(using).filter(pk=request.pk)
     return rows.filter(cancel_requested_at__isnull=False).exists()
 
@@ -137,8 +136,8 @@ def gather(request: PushRequest) -> bool:
     parts = requests.filter(parent=request)
     if request.cancel_requested_at is not None:
         services.cancel_parts(parts)
-    rows = list(parts.values("status", "error_code", "error", "result", *_COUNTS))
-    counts = {name: sum(row[name] for row in rows) for name in _COUNTS}
+    rows = list(parts.values("status", "error_code", "error", "result", *COUNTS))
+    counts = {name: sum(row[name] for row in rows) for name in COUNTS}
     # Whoever was faster has renewed the lease.
     mine = requests.owned(PARTS).filter(pk=request.pk, lease_expires_at=request.lease_expires_at)
     if any(row["status"] in ACTIVE for row in rows):

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from django.db import connections, models, transaction
-from django.db.models import Q
+from django.core.exceptions import EmptyResultSet
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Q
+from django.db.models.lookups import In
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
+from .inserts import insert
+from .statements import Place, Statement
 from .states import FINAL, WAITING, Status, sources
 
 if TYPE_CHECKING:
     from .models import PushRequest
 
 
-#: Rows that one INSERT writes at most.
-INSERTED = 1_000
+class AnyOf(In):
+    """``IN``, but the list is one value where the database has arrays: each of hundreds of values
+    has to be found a place and to be quoted."""
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[Any, ...]]:
+        key, params = self.process_lhs(compiler, connection)
+        if isinstance(self.rhs, Place):
+            array, values = compiler.compile(self.rhs)
+            return f"{key} = ANY({array})", (*params, *values)
+        if not self.rhs:
+            raise EmptyResultSet
+        return f"{key} = ANY(%s)", (*params, self.rhs)
 
 
 class PushRequestQuerySet(models.QuerySet["PushRequest"]):
     """Queries named after the words of the design."""
+
+    def among(self, ids: Iterable[UUID] | Place) -> PushRequestQuerySet:
+        """Those with one of these keys."""
+        return self.filter(AnyOf(F("pk"), ids if isinstance(ids, Place) else list(ids)))
 
     def due(self, now: datetime) -> PushRequestQuerySet:
         """PENDING, and their time has come."""
@@ -43,7 +66,7 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         """As they were asked for: without the parts of large ones."""
         return self.filter(parent=None)
 
-    def unexpired(self, now: datetime) -> PushRequestQuerySet:
+    def unexpired(self, now: datetime | Place) -> PushRequestQuerySet:
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
     def final(self) -> PushRequestQuerySet:
@@ -57,25 +80,21 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         """Insert new rows: ``bulk_create()`` without the columns that nobody has set.
 
         Most columns tell what becomes of a request and stand at the database's default in the
-        beginning; to write them out would take most of the time. So would it to prepare each value
-        of its own: most rows of a batch have the same one.
+        beginning; to write them out would take most of the time.
         """
         defaults = self.model()
-        fields = [
-            field
-            for field in self.model._meta.concrete_fields
-            if field.primary_key
-            or not (field.null or field.has_db_default())
-            or any(getattr(row, field.attname) != getattr(defaults, field.attname) for row in rows)
-        ]
-        connection = connections[self.db]
-        columns = [connection.ops.quote_name(str(field.column)) for field in fields]
-        place = f"{connection.ops.quote_name(self.model._meta.db_table)} ({', '.join(columns)})"
-        size = min(INSERTED, connection.ops.bulk_batch_size(fields, rows))
-        with transaction.atomic(using=self.db, savepoint=False), connection.cursor() as cursor:
-            for start in range(0, len(rows), size):
-                batch = rows[start : start + size]
-                _write(cursor, place, [_prepared(field, batch, connection) for field in fields])
+        columns = {}
+        for field in self.model._meta.concrete_fields:
+            name = field.attname
+            values = [getattr(row, name) for row in rows]
+            default = getattr(defaults, name)
+            if (
+                field.primary_key
+                or not (field.null or field.has_db_default())
+                or any(value != default for value in values)
+            ):
+                columns[name] = values
+        insert(self.model, columns, using=self.db)
         for row in rows:
             row._state.adding, row._state.db = False, self.db
 
@@ -86,38 +105,27 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         first. Whatever the state machine implies (owner, lease, end) is set here, so that the
         table's constraints hold whoever calls.
         """
-        now = timezone.now()
+        rows, values = self._moved(to, timezone.now(), fields)
+        return rows.update(**values)
+
+    def transition_statement(self, to: Status, **fields: Any) -> Statement:
+        """Return :meth:`transition` for those who make the same one again and again.
+
+        Each run gives it the time as ``now``.
+        """
+        now = Place(self.model, "updated_at", "now")
+        return Statement.of_update(*self._moved(to, now, fields))
+
+    def _moved(
+        self, to: Status, now: datetime | Place, fields: dict[str, Any]
+    ) -> tuple[PushRequestQuerySet, dict[str, Any]]:
+        """Return the rows that may enter ``to``, and all that changes with it."""
         if to is not Status.RUNNING:
             fields |= {"owner": "", "lease_expires_at": None}
         if to is Status.QUEUED:
             fields.setdefault("queued_at", now)
         fields["finished_at"] = now if to in FINAL else None
+        fields.setdefault("updated_at", now)
         if to is not Status.PENDING:
             fields["next_attempt_at"] = None
-        return self.filter(status__in=sources(to)).update(status=to, updated_at=now, **fields)
-
-
-def _write(cursor: Any, place: str, columns: Sequence[list[Any]]) -> None:
-    """Write rows, given by column, into ``place``: a table and its columns."""
-    rows = zip(*columns, strict=True)
-    if cursor.db.vendor == "postgresql" and hasattr(cursor, "copy"):
-        # psycopg 3: an INSERT of so many values would mostly wait for its own text.
-        with cursor.copy(f"COPY {place} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        return
-    # Nothing in it comes from outside: names of our columns, and a place for each value.
-    values = f"({', '.join(['%s'] * len(columns))})"
-    sql = f"INSERT INTO {place} VALUES {', '.join([values] * len(columns[0]))}"  # noqa: S608
-    cursor.execute(sql, [value for row in rows for value in row])
-
-
-def _prepared(
-    field: models.Field[Any, Any], rows: Sequence[PushRequest], connection: Any
-) -> list[Any]:
-    """Return the values of one column for the database; what many rows share is prepared once."""
-    values = [getattr(row, field.attname) for row in rows]
-    first = values[0]
-    if all(value is first for value in values):
-        return [field.get_db_prep_save(first, connection)] * len(values)
-    return [field.get_db_prep_save(value, connection) for value in values]
+        return self.filter(status__in=sources(to)), {"status": to, **fields}

@@ -168,7 +168,7 @@ def _ring(rows: Sequence[PushRequest]) -> None:
         logger.error("The doorbell for %d push requests failed: %s", len(rows), error)
         now = timezone.now()
         ids = [row.pk for row in rows]
-        PushRequest.objects.filter(pk__in=ids).transition(
+        PushRequest.objects.among(ids).transition(
             Status.PENDING, next_attempt_at=now, queued_at=None
         )
         for row in rows:
@@ -215,9 +215,9 @@ def ring_stranded(limit: int) -> int:
     """
     before = timezone.now() - timedelta(seconds=conf().STRANDED_AFTER)
     queued = PushRequest.objects.stranded(before)
-    oldest = queued.order_by("queued_at").only("pk", "priority", "rings")[:limit]
+    oldest = queued.order_by("queued_at").values_list("pk", "priority", "rings")[:limit]
     rung = 0
-    while lost := missing(bell_of(row) for row in oldest.all()):
+    while lost := missing(Bell(*row) for row in oldest.all()):
         rung += _ring_again(queued, [bell.request_id for bell in lost])
         if len(lost) < limit:
             break
@@ -233,12 +233,10 @@ def _ring_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
     now = timezone.now()
     if not ids:
         return 0
-    moved = waiting.filter(pk__in=ids).transition(
-        Status.QUEUED, queued_at=now, rings=F("rings") + 1
-    )
+    moved = waiting.among(ids).transition(Status.QUEUED, queued_at=now, rings=F("rings") + 1)
     if not moved:
         return 0
-    won = PushRequest.objects.filter(pk__in=ids, status=Status.QUEUED, queued_at=now)
+    won = PushRequest.objects.among(ids).filter(status=Status.QUEUED, queued_at=now)
     rows = list(won.defer(*BULKY))
     _ring(rows)
     publish([Change.of(row) for row in rows if not row.is_part])

@@ -6,18 +6,22 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
 from . import breaker
 from .changes import Change, record
 from .devices import verdicts
+from .inserts import insert
 from .models import Attempt, AttemptEnd, Delivery, PushRequest
-from .states import DeliveryStatus, Status
+from .querysets import AnyOf
+from .statements import Place, Statement
+from .states import COUNTS, DeliveryStatus, Status
 
 logger = logging.getLogger(__name__)
 
@@ -37,30 +41,23 @@ class DeliveryResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """How an attempt at a push request ended.
+class Settlement(Change):
+    """How an attempt at a push request ended: the change that this makes, and more.
 
     :param root_id: the request as it was asked for, where this one is a part of it.
     :param owner: the token of the claim; a row that has another one by now is left alone.
     :param attempt: the number of the attempt, 1 or more.
     :param end: how the attempt ended; None where none was made, and so none is counted.
     :param status: a final state, or PENDING together with ``next_attempt_at``.
-    :param counts: addresses by what is known of them: total, accepted, failed, dropped, unknown.
     :param codes: code of an outcome -> addresses that had it at this attempt.
     :param deliveries: the addresses this attempt dealt with.
     :param heard: the provider answered in a way that shows that our credentials are good.
     """
 
-    request_id: UUID
     root_id: UUID
-    client_id: int | None
-    backend: str
     owner: str
     attempt: int
     end: AttemptEnd | None
-    status: Status
-    counts: Mapping[str, int]
-    error_code: str = ""
     error: str = ""
     next_attempt_at: datetime | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
@@ -71,18 +68,6 @@ class Settlement:
     @property
     def is_part(self) -> bool:
         return self.root_id != self.request_id
-
-    @property
-    def change(self) -> Change:
-        return Change(
-            request_id=self.request_id,
-            client_id=self.client_id,
-            backend=self.backend,
-            status=self.status,
-            counts=self.counts,
-            error_code=self.error_code,
-            at=timezone.now(),
-        )
 
     def canceled(self) -> Settlement:
         """Return what becomes of it where no further attempt is wanted."""
@@ -96,20 +81,14 @@ class Settlement:
         )
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of the row that it changes, besides the status."""
-        columns: dict[str, Any] = {"next_attempt_at": self.next_attempt_at}
-        if self.end is None:
-            columns["attempts"] = F("attempts") - 1
-        else:
-            columns |= self.counts
-            columns |= {
-                "error_code": self.error_code[:64],
-                "error": self.error,
-                "result": {"codes": dict(self.codes)},
-            }
-        if self.end is AttemptEnd.PAUSED:
-            columns["attempt_limit"] = F("attempt_limit") + 1
-        return columns
+        """Return what it writes into the row, besides the status."""
+        return {
+            **self.counts,
+            "error_code": self.error_code[:64],
+            "error": self.error,
+            "result": {"codes": dict(self.codes)},
+            "next_attempt_at": self.next_attempt_at,
+        }
 
     def likeness(self) -> tuple[object, ...]:
         """Return what settlements have in common that change their rows in the same way."""
@@ -124,54 +103,69 @@ class ClaimsLost(Exception):
     """Some of the claims are not what they were; which, a slower look will tell."""
 
 
-def write(settlements: Sequence[Settlement], *, using: str) -> list[Settlement | None]:
-    """Write results, each under the claim it was made with, in one transaction.
+def write(settlements: Sequence[Settlement], *, look: bool, using: str) -> list[Settlement | None]:
+    """Write results, each under the claim it was made with, in the transaction that runs.
 
-    As a rule all claims still hold and nobody has asked for a cancel, so the rows are moved
-    without a look at them. Where fewer move than should, that is undone, and they are looked at.
-
+    :param look: lock the rows first, and see which claims still hold, and who is to be canceled.
     :returns: each settlement as it stands now, or None where its claim was lost: of that nothing
         was written.
+    :raises ClaimsLost: without a look, fewer rows moved than should have: undo all of it.
     """
-    try:
-        with transaction.atomic(using=using):
-            _write(settlements, using)
-        return list(settlements)
-    except ClaimsLost:
-        with transaction.atomic(using=using):
-            claims = _lock(settlements, using)
-            answers = [_fenced(s, *claims.get(s.request_id, ("", 0, None))) for s in settlements]
-            _write([s for s in answers if s is not None], using)
-        return answers
+    answers: list[Settlement | None] = list(settlements)
+    if look:
+        claims = _lock(settlements, using)
+        answers = [_fenced(s, *claims.get(s.request_id, ("", 0, None))) for s in settlements]
+    _write([s for s in answers if s is not None], using)
+    return answers
 
 
 def _write(settlements: Sequence[Settlement], using: str) -> None:
-    requests = PushRequest.objects.using(using)
+    now = timezone.now()
     for group in _alike(settlements):
-        claimed = requests.filter(
-            pk__in=[s.request_id for s in group], owner__in={s.owner for s in group}
+        first = group[0]
+        moved = _statement(using, first.status, first.end).run(
+            using=using,
+            now=now,
+            ids=[s.request_id for s in group],
+            owners={s.owner for s in group},
+            **first.columns(),
         )
-        if group[0].status is Status.PENDING:
-            # One that is to be canceled must not wait for another attempt.
-            claimed = claimed.filter(cancel_requested_at=None)
-        if claimed.transition(group[0].status, **group[0].columns()) < len(group):
+        if moved < len(group):
             raise ClaimsLost
     _write_deliveries(settlements, using)
     _write_journal(settlements, using)
     breaker.note(settlements, using=using)
     verdicts.note_outcomes(settlements, using=using)
-    record([s.change for s in settlements if not s.is_part], using=using)
+    record([s for s in settlements if not s.is_part], using=using)
+
+
+@cache
+def _statement(using: str, status: Status, end: AttemptEnd | None) -> Statement:
+    """Return the UPDATE of the rows of settlements with this ``status`` and this ``end``."""
+    written = ["next_attempt_at"]
+    columns: dict[str, Any] = {}
+    if end is None:
+        # There was no attempt.
+        columns["attempts"] = F("attempts") - 1
+    else:
+        written += [*COUNTS, "error_code", "error", "result"]
+    if end is AttemptEnd.PAUSED:
+        columns["attempt_limit"] = F("attempt_limit") + 1
+    claimed = PushRequest.objects.using(using).among(Place(PushRequest, "id", "ids", many=True))
+    claimed = claimed.filter(AnyOf(F("owner"), Place(PushRequest, "owner", "owners", many=True)))
+    if status is Status.PENDING:
+        # One that is to be canceled must not wait for another attempt.
+        claimed = claimed.filter(cancel_requested_at=None)
+    columns |= {name: Place(PushRequest, name) for name in written}
+    return claimed.transition_statement(status, **columns)
 
 
 def _lock(
     settlements: Sequence[Settlement], using: str
 ) -> dict[UUID, tuple[str, int, datetime | None]]:
     """Lock the rows under one of the claims; return owner, attempt, and the wish to cancel."""
-    rows = PushRequest.objects.using(using).filter(
-        pk__in=[s.request_id for s in settlements],
-        owner__in={s.owner for s in settlements},
-        status=Status.RUNNING,
-    )
+    rows = PushRequest.objects.using(using).among(s.request_id for s in settlements)
+    rows = rows.filter(owner__in={s.owner for s in settlements}, status=Status.RUNNING)
     columns = rows.select_for_update().values_list("pk", "owner", "attempts", "cancel_requested_at")
     return {pk: (owner, attempts, at) for pk, owner, attempts, at in columns}
 
@@ -192,20 +186,23 @@ def _fenced(
 
 
 def _write_deliveries(settlements: Sequence[Settlement], using: str) -> None:
-    first: list[Delivery] = []
-    later: list[Delivery] = []
+    first: list[tuple[Settlement, DeliveryResult]] = []
+    later: list[tuple[Settlement, DeliveryResult]] = []
     for settlement in settlements:
         # A part may have been cut twice, with one address in both of the pieces.
         rows = first if settlement.attempt == 1 and not settlement.is_part else later
-        rows += [_delivery(settlement, result) for result in settlement.deliveries]
-    deliveries = Delivery.objects.using(using)
+        rows += [(settlement, result) for result in settlement.deliveries]
     if first:
-        deliveries.bulk_create(first)
+        insert(Delivery, _columns(first), using=using)
     if later:
+        columns = _columns(later)
         # An earlier attempt may have written the same address.
         targeted = connections[using].features.supports_update_conflicts_with_target
-        deliveries.bulk_create(
-            later,
+        Delivery.objects.using(using).bulk_create(
+            [
+                Delivery(**dict(zip(columns, row, strict=True)))
+                for row in zip(*columns.values(), strict=True)
+            ],
             update_conflicts=True,
             unique_fields=["id"] if targeted else None,
             update_fields=[
@@ -215,19 +212,20 @@ def _write_deliveries(settlements: Sequence[Settlement], using: str) -> None:
         )  # fmt: skip
 
 
-def _delivery(settlement: Settlement, result: DeliveryResult) -> Delivery:
-    return Delivery(
-        id=result.delivery_id,
-        request_id=settlement.root_id,
-        address=result.address,
-        status=result.status,
-        provider_id=result.provider_id[:255],
-        error_code=result.error_code[:64],
-        error=result.error,
-        attempts=settlement.attempt,
-        started_at=result.started_at,
-        finished_at=result.finished_at,
-    )
+def _columns(results: Sequence[tuple[Settlement, DeliveryResult]]) -> dict[str, list[Any]]:
+    """Return attribute of a delivery -> its value for each of ``results``."""
+    return {
+        "id": [r.delivery_id for _, r in results],
+        "request_id": [s.root_id for s, _ in results],
+        "address": [r.address for _, r in results],
+        "status": [r.status for _, r in results],
+        "provider_id": [r.provider_id[:255] for _, r in results],
+        "error_code": [r.error_code[:64] for _, r in results],
+        "error": [r.error for _, r in results],
+        "attempts": [s.attempt for s, _ in results],
+        "started_at": [r.started_at for _, r in results],
+        "finished_at": [r.finished_at for _, r in results],
+    }
 
 
 def _write_journal(settlements: Sequence[Settlement], using: str) -> None:

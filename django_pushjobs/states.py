@@ -84,6 +84,10 @@ class DeliveryStatus(TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
+#: Columns of a request that count its addresses: all of them, and those with such a status.
+COUNTS: Final = ("total", "accepted", "failed", "dropped", "unknown")
+
+
 class OnUnknown(TextChoices):
     """What to do with an address of which nobody knows whether the provider took the message.
 

@@ -20,16 +20,16 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import InterfaceError, OperationalError, connections, router, transaction
 
 from . import breaker, sentry
-from .changes import Change, publish
+from .changes import publish
 from .claims import Bulkhead, Claim, renew, take
 from .concurrency import Promise, cooperative
 from .conf import conf
 from .models import PushRequest
 from .processes import PerProcess, new_token
-from .settlements import Settlement, write
+from .settlements import ClaimsLost, Settlement, write
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +38,6 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 
 #: Seconds without work after which the writer gives its connection back.
 IDLE = 30.0
-
-
-#: Requests under way from which on the writer takes its time, and the seconds it takes for each
-#: one above.
-UNHURRIED, PACE = 100, 0.00005
 
 #: Addresses whose results are committed in one transaction at most, beside the first settlement.
 WEIGHT = 5_000
@@ -57,8 +52,7 @@ class Ledger:
         #: What we push, and with which backend.
         self._held: dict[UUID, str] = {}
         self._bulkhead = Bulkhead()
-        self._claims: deque[tuple[UUID, Promise[Claim | None]]] = deque()
-        self._settlements: deque[tuple[Settlement, Promise[Settlement | None]]] = deque()
+        self._waiting: deque[tuple[UUID | Settlement, Promise[Any]]] = deque()
         self._wake = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -72,7 +66,7 @@ class Ledger:
         """
         if request_id in self._held:
             return None
-        claim: Claim | None = self._hand_over(self._claims, request_id)
+        claim: Claim | None = self._hand_over(request_id)
         if claim is not None:
             # Held, and so renewed, only from here on: where the caller was interrupted while it
             # waited, nobody works on the row, and its lease shall run out.
@@ -85,7 +79,7 @@ class Ledger:
         Returns None where the claim was lost in between: nothing was written.
         """
         try:
-            settled: Settlement | None = self._hand_over(self._settlements, settlement)
+            settled: Settlement | None = self._hand_over(settlement)
         finally:
             self._held.pop(settlement.request_id, None)
         return settled
@@ -94,9 +88,9 @@ class Ledger:
         """Let the lease of a claim run out: nobody here works on it any more."""
         self._held.pop(request_id, None)
 
-    def _hand_over(self, waiting: deque[tuple[Any, Promise[Any]]], item: Any) -> Any:
+    def _hand_over(self, item: UUID | Settlement) -> Any:
         promise: Promise[Any] = Promise()
-        waiting.append((item, promise))
+        self._waiting.append((item, promise))
         if cooperative():
             if self._writer is None:
                 self._writer = threading.Thread(target=self._run, name="writeback", daemon=True)
@@ -114,50 +108,45 @@ class Ledger:
 
     def _write_forever(self) -> None:
         renew_at = time.monotonic() + conf().LEASE / 3
-        flushed_at = 0.0
         while True:
             if self._held:
                 self._wake.wait(max(0.0, renew_at - time.monotonic()))
             elif not self._wake.wait(IDLE):
                 connections.close_all()
                 self._wake.wait()
-            if (rest := flushed_at + self._pace() - time.monotonic()) > 0:
-                time.sleep(rest)
-            flushed_at = time.monotonic()
             self._wake.clear()
             self._flush()
             if time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + conf().LEASE / 3
                 self._patiently(self._renew, list(self._held))
 
-    def _pace(self) -> float:
-        """Return the seconds from one flush to the next: the more is under way, the less it costs
-        that one waits a little, and the larger the groups are."""
-        return max(0, len(self._held) - UNHURRIED) * PACE
-
     def _flush(self) -> None:
-        # Results first: they free slots, claims fill them.
-        for waiting, commit in (
-            (self._settlements, self._write_settlements),
-            (self._claims, self._write_claims),
-        ):
-            if batch := _next_batch(waiting):
-                self._commit(commit, batch)
-            if waiting:
-                self._wake.set()
+        batch = self._next_batch()
+        if self._waiting:
+            self._wake.set()
+        if batch:
+            self._commit(batch)
 
-    def _commit(
-        self, write: Callable[[list[Any]], list[Any]], batch: list[tuple[Any, Promise[Any]]]
-    ) -> None:
+    def _next_batch(self) -> list[tuple[UUID | Settlement, Promise[Any]]]:
+        """Take what is committed together: many, but no more addresses than is good for one."""
+        batch: list[tuple[UUID | Settlement, Promise[Any]]] = []
+        weight = 0
+        while self._waiting and len(batch) < conf().COMMIT_BATCH and weight < WEIGHT:
+            batch.append(self._waiting.popleft())
+            item = batch[-1][0]
+            weight += len(item.deliveries) if isinstance(item, Settlement) else 0
+        return batch
+
+    def _commit(self, batch: list[tuple[UUID | Settlement, Promise[Any]]]) -> None:
         """Write a batch and keep its promises. One bad item does not sink the others."""
         try:
-            answers = self._patiently(write, [item for item, _ in batch])
+            answers = self._patiently(self._write, [item for item, _ in batch])
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].fail(error)
                 return
             for entry in batch:
-                self._commit(write, [entry])
+                self._commit([entry])
         else:
             for (_, promise), answer in zip(batch, answers, strict=True):
                 promise.keep(answer)
@@ -186,21 +175,19 @@ class Ledger:
     def _using(self) -> str:
         return router.db_for_write(PushRequest)
 
-    def _write_claims(self, ids: list[UUID]) -> list[Claim | None]:
-        claimed = take(
-            ids,
-            # A token for each group: a row that has it was claimed here and now.
-            owner=f"{self.name}:{next(self._numbers)}",
-            bulkhead=self._bulkhead,
-            held=Counter(self._held.values()),
-            using=self._using,
-        )
-        publish([Change.of(c.request) for c in claimed if c is not None and not c.request.is_part])
-        return claimed
+    def _write(self, items: list[UUID | Settlement]) -> list[Claim | Settlement | None]:
+        """Write results and claims in one transaction; return what became of each of them.
 
-    def _write_settlements(self, settlements: list[Settlement]) -> list[Settlement | None]:
+        As a rule everything still is as it was claimed, so the rows are moved without a look at
+        them. Where fewer move than should, all of it is undone, and they are looked at.
+        """
+        settlements = [item for item in items if isinstance(item, Settlement)]
+        ids = [item for item in items if not isinstance(item, Settlement)]
         try:
-            written = write(settlements, using=self._using)
+            try:
+                settled, claims = self._transact(settlements, ids, look=False)
+            except ClaimsLost:
+                settled, claims = self._transact(settlements, ids, look=True)
         except BaseException:
             # What it believes of the pauses may have been rolled back.
             breaker.forget()
@@ -208,24 +195,36 @@ class Ledger:
         # Not held any more, and so not renewed, whether or not its greenlet has run since.
         for settlement in settlements:
             self._held.pop(settlement.request_id, None)
-        publish([s.change for s in written if s is not None and not s.is_part])
-        return written
+        publish([s for s in settled if s is not None and not s.is_part])
+        publish([c.change for c in claims if c is not None and not c.request.is_part])
+        of_settlements, of_ids = iter(settled), iter(claims)
+        return [next(of_settlements if isinstance(item, Settlement) else of_ids) for item in items]
+
+    def _transact(
+        self, settlements: list[Settlement], ids: list[UUID], *, look: bool
+    ) -> tuple[list[Settlement | None], list[Claim | None]]:
+        ended = {settlement.request_id for settlement in settlements}
+        with transaction.atomic(using=self._using):
+            # Results first: they make room for claims.
+            settled = write(settlements, look=look, using=self._using) if settlements else []
+            claims = (
+                take(
+                    ids,
+                    # A token for each group: a row that has it was claimed here and now.
+                    owner=f"{self.name}:{next(self._numbers)}",
+                    bulkhead=self._bulkhead,
+                    held=Counter(alias for key, alias in self._held.items() if key not in ended),
+                    using=self._using,
+                )
+                if ids
+                else []
+            )
+        return settled, claims
 
     def _renew(self, held: list[UUID]) -> None:
         renewed = renew(held, name=self.name, using=self._using)
         if renewed < len(held):
             logger.warning("%d of %d claims were lost", len(held) - renewed, len(held))
-
-
-def _next_batch(waiting: deque[Any]) -> list[Any]:
-    """Take what is committed together: many, but no more addresses than a transaction should."""
-    batch: list[Any] = []
-    weight = 0
-    while waiting and len(batch) < conf().COMMIT_BATCH and weight < WEIGHT:
-        batch.append(waiting.popleft())
-        item = batch[-1][0]
-        weight += len(item.deliveries) if isinstance(item, Settlement) else 0
-    return batch
 
 
 #: The ledger of this process.

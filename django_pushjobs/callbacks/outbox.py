@@ -48,7 +48,7 @@ def record(changes: Sequence[Change], *, using: str) -> None:
     ends = [c for c in changes if c.client_id in endpoints and c.status in _TYPES]
     if not ends:
         return
-    rows = PushRequest.objects.using(using).filter(pk__in=[c.request_id for c in ends])
+    rows = PushRequest.objects.using(using).among(c.request_id for c in ends)
     details = {row.pk: row for row in rows.only("client_id", "reference", "callback_url")}
     store(
         [

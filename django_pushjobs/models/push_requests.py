@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ..identifiers import time_ordered_uuid
 from ..querysets import PushRequestQuerySet
-from ..states import ACTIVE, FINAL, WAITING, OnUnknown, Priority, Status
+from ..states import ACTIVE, COUNTS, FINAL, WAITING, OnUnknown, Priority, Status
 from .clients import ApiClient
+from .indexes import SparseIndex
 
 #: What a request may hold megabytes in: to be deferred where only its state is asked for.
 BULKY = ("recipients", "title", "body", "data", "options")
@@ -28,6 +29,7 @@ class PushRequest(models.Model):
         related_name="push_requests",
         null=True,
         blank=True,
+        db_index=False,  # pushjobs_by_client begins with it
         verbose_name=_("client"),
         help_text=_("Empty where our own code asked."),
     )
@@ -42,7 +44,7 @@ class PushRequest(models.Model):
 
     # A large request is pushed in parts: requests of their own, of which nobody outside knows.
     parent = models.ForeignKey(
-        "self", models.CASCADE, related_name="parts", null=True, editable=False
+        "self", models.CASCADE, related_name="parts", null=True, editable=False, db_index=False
     )
 
     # What to push, and to whom.
@@ -130,8 +132,15 @@ class PushRequest(models.Model):
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("client", "-id"), name="pushjobs_by_client"),
-            models.Index(fields=("reference", "client"), name="pushjobs_by_reference"),
+            SparseIndex(
+                fields=("reference", "client"),
+                name="pushjobs_by_reference",
+                condition=~Q(reference=""),
+            ),
             models.Index(fields=("status", "-id"), name="pushjobs_by_status"),
+            models.Index(
+                fields=("parent",), name="pushjobs_parts", condition=Q(parent__isnull=False)
+            ),
             # What the relay asks for every second: only the rows in that state are in them.
             models.Index(
                 fields=("next_attempt_at",),
@@ -202,10 +211,4 @@ class PushRequest(models.Model):
     @property
     def counts(self) -> dict[str, int]:
         """Addresses by what is known of them."""
-        return {
-            "total": self.total,
-            "accepted": self.accepted,
-            "failed": self.failed,
-            "dropped": self.dropped,
-            "unknown": self.unknown,
-        }
+        return {name: getattr(self, name) for name in COUNTS}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -72,5 +72,18 @@ def test_the_relay_asks_its_indexes(settings: Settings) -> None:
 @pytest.mark.usefixtures("history")
 def test_the_writer_asks_the_primary_key() -> None:
     ids = list(PushRequest.objects.values_list("pk", flat=True)[:100])
-    claimable = PushRequest.objects.filter(pk__in=ids, status=Status.QUEUED)
+    claimable = PushRequest.objects.among(ids).filter(status=Status.QUEUED)
     assert not reads_the_table(claimable)
+
+
+@pytest.mark.usefixtures("history")
+def test_a_reference_a_client_and_the_parts_of_a_request_are_found_by_indexes() -> None:
+    key = time_ordered_uuid()
+    for queryset in (
+        PushRequest.objects.filter(reference="order-1"),
+        PushRequest.objects.filter(reference="order-1", client=1),
+        PushRequest.objects.filter(client=1)[:25],
+        PushRequest.objects.filter(parent=key),
+        PushRequest.objects.filter(Q(reference="order-1") | Q(pk=key)).order_by(),
+    ):
+        assert not reads_the_table(queryset), queryset.explain()

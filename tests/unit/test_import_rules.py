@@ -25,7 +25,10 @@ LAYERS = {
     "process": ["concurrency", "processes"],
     "pure": ["exceptions", "states", "retries", "conf", "identifiers", "encryption"],
     "sentry": ["sentry"],
-    "data": ["signals", "querysets", "models", "models.*", "migrations", "migrations.*"],
+    "data": [
+        *["signals", "inserts", "statements", "querysets", "models", "models.*"],
+        *["migrations", "migrations.*"],
+    ],
     "edges": [
         *["backends", "backends.*", "queues", "limits", "recipients", "submissions"],
         *["destinations", "callbacks.signing"],
