@@ -234,6 +234,9 @@ def run(stop: threading.Event) -> None:
                 seen_at = time.monotonic()
             except (DatabaseError, RedisError) as error:
                 logger.error("Relay: %s", error)
+                if isinstance(error, DatabaseError):
+                    # However short we have been here: nobody else could renew a lease either.
+                    seen_at = float("-inf")
                 connections.close_all()
             except Exception as error:
                 logger.exception("Relay: unexpected error")
