@@ -25,8 +25,9 @@ LATENCY_MS = 50
 #: What is measured: database, and pushes in flight.
 SETTINGS = (("postgresql", 100), ("postgresql", 500), ("sqlite", 100))
 #: Pushes in flight -> jobs at once. A job is not in flight while it claims its row or writes back:
-#: for 100 connections to be busy all the time, there have to be more jobs than that.
-JOBS = {100: 200, 500: 500}
+#: for 100 connections to be busy all the time, there have to be more jobs than that. (At 2,000/s
+#: each 50 ms that a job spends elsewhere take another 100.)
+JOBS = {100: 300, 500: 700}
 #: Seconds between two looks at how far it is.
 LOOK_EVERY = 0.25
 #: The share of a trial at each end that does not count: filling up, and running dry.

@@ -143,7 +143,7 @@ while the gateway takes its time. The numbers are medians of rounds that take tu
 the last tenth of each trial do not count.
 
 With 100 in flight, each has 100 connections to the gateway, so nobody can make more than 2,000
-pushes a second, and twice as many jobs at once: a job that claims or writes back is not in flight.
+pushes a second, and 200 jobs more than that: a job that claims or writes back is not in flight.
 PostgreSQL waits for the disk at each commit, as it does by default.
 
 Two contestants leave Django out: their jobs run two prepared lines of SQL and never read the
