@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from datetime import datetime
+from hashlib import sha1
 
 
 def time_ordered_uuid() -> uuid.UUID:
@@ -30,7 +31,11 @@ def first_uuid(moment: datetime) -> uuid.UUID:
 
 
 def _version_7(value: int) -> uuid.UUID:
-    value = (value & ~(0xF << 76)) | (0x7 << 76)  # version 7
+    return _of_version(7, value)
+
+
+def _of_version(version: int, value: int) -> uuid.UUID:
+    value = (value & ~(0xF << 76)) | (version << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant of RFC 9562
     return uuid.UUID(int=value)
 
@@ -40,8 +45,11 @@ def delivery_id(request_id: uuid.UUID, address: str) -> uuid.UUID:
 
     Derived, not drawn: a resend after a crash carries the same id, so the provider can replace
     the first message by the second instead of showing two.
+
+    What :func:`uuid.uuid5` returns, in half the time: there is one for every push.
     """
-    return uuid.uuid5(request_id, address)
+    digest = sha1(request_id.bytes + address.encode(), usedforsecurity=False).digest()
+    return _of_version(5, int.from_bytes(digest[:16]))
 
 
 def part_id(request_id: uuid.UUID, number: int) -> uuid.UUID:

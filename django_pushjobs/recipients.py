@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -71,6 +71,17 @@ def resolver(kind: str) -> BaseResolver:
     :raises ConfigurationError: its settings are wrong.
     """
     entry = conf().RESOLVERS[kind]
+    kept = _kept.get(kind)
+    if kept is None or kept[0] is not entry:
+        kept = _kept[kind] = entry, _create(kind, entry)
+    return kept[1]
+
+
+#: Resolvers by kind, with the settings they were made from.
+_kept: dict[str, tuple[object, BaseResolver]] = {}
+
+
+def _create(kind: str, entry: Mapping[str, Any]) -> BaseResolver:
     try:
         instance = import_string(entry["RESOLVER"])(kind=kind, **entry.get("OPTIONS", {}))
     except (ImportError, TypeError, KeyError, ValueError) as error:

@@ -45,7 +45,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f
 
 
 def _active() -> bool:
-    return sentry_sdk is not None and sentry_sdk.is_initialized()
+    # Not sentry_sdk.is_initialized(), which makes two scopes for each greenlet that asks. The
+    # client of sentry_sdk.init() is that of the global scope.
+    return sentry_sdk is not None and sentry_sdk.Scope.get_global_scope().client.is_active()
 
 
 class _Job:

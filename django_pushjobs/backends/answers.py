@@ -99,10 +99,10 @@ class Answers:
         :param retry_after: seconds that the provider asks to wait; kept where there is a wait.
         :param detail: said besides; must not hold the payload or the address.
         """
-        meaning = self.meaning(answer, reason)
-        row = meaning.row
+        row = self.row(answer, reason)
         if row.kind is OutcomeClass.OK:
             return Outcome(kind=row.kind, provider_id=provider_id)
+        meaning = self.meaning(answer, reason)
         waits = row.kind in _WAITING
         return Outcome(
             kind=row.kind,

@@ -90,7 +90,9 @@ class Connections:
         pool = self._pool()
         sock = pool.get_socket()
         try:
-            sock.sendall(request)
+            # As a rule all of it at once. sendall() asks for the size of a buffer first.
+            if (sent := sock.send(request)) < len(request):
+                sock.sendall(memoryview(request)[sent:])
         except (BrokenPipeError, ConnectionResetError):
             pass  # an early answer, such as 413, may be waiting to be read
         except BaseException:

@@ -7,9 +7,12 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import gevent
 from django.db import connections
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from rq.callbacks import execute_stopped_callback
 from rq.exceptions import DeserializationError
 from rq.job import Job, JobStatus
@@ -97,8 +100,7 @@ class JobRun:
             reason = repr(error)
             self._guarded(lambda: self._record_killed(reason))
         finally:
-            for connection in connections.all(initialized_only=True):
-                connection.close()
+            _disconnect()
             self.worker.job_ended(self)
 
     def _perform(self) -> None:
@@ -179,6 +181,22 @@ class JobRun:
         self.worker.handle_job_failure(
             started.job, started.queue, exc_string=reason, execution=started.execution
         )
+
+
+#: Greenlets that have connected to a database: most jobs have not, and to ask Django costs more.
+_connected: WeakSet[Any] = WeakSet()
+
+
+@receiver(connection_created, dispatch_uid="django_pushjobs.worker.execution")
+def _note_connection(**kwargs: object) -> None:
+    _connected.add(gevent.getcurrent())
+
+
+def _disconnect() -> None:
+    """Close the connections of this greenlet: under gevent they are its own."""
+    if gevent.getcurrent() in _connected:
+        for connection in connections.all(initialized_only=True):
+            connection.close()
 
 
 def _function_of(job: Job) -> str:
