@@ -141,9 +141,10 @@ class Arbiter:
                     self._handle(self._noted.popleft())
         finally:
             self._kill_all()
+            # In this order: what is still pending, say the last alarm, is noted and kills nobody.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for signum, handler in handlers.items():
                 signal.signal(signum, handler)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         logger.info("Arbiter %s: stopped, exit code %d", self.options.name, self.exit_code)
         return self.exit_code
 
