@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -87,6 +87,10 @@ class Laboratory:
             log=self.folder / f"{module}.log",
         )
         self._stack.callback(server.kill)
+        if module == "gateway":
+            # A provider does not wait for our database to let it have the core.
+            with suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, server.popen.pid, -10)
         return server.first_line()
 
     @property

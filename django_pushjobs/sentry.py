@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -77,8 +77,7 @@ _job: ContextVar[_Job | None] = ContextVar("django_pushjobs.sentry.job", default
 _private_scope: ContextVar[object] = ContextVar("django_pushjobs.sentry.scope", default=None)
 
 
-@contextmanager
-def job_scope(job_id: str, *, queue: str, function: str) -> Iterator[None]:
+def job_scope(job_id: str, *, queue: str, function: str) -> AbstractContextManager[None]:
     """Give one RQ job a scope of its own; open it in the greenlet that runs the job.
 
     It has to last until the job's failure was handled, so that whatever reports the failure
@@ -86,9 +85,11 @@ def job_scope(job_id: str, *, queue: str, function: str) -> Iterator[None]:
 
     :param function: dotted path of the job function. Those of this package are private.
     """
-    if not _active():
-        yield
-        return
+    return _job_scope(job_id, queue, function) if _active() else nullcontext()
+
+
+@contextmanager
+def _job_scope(job_id: str, queue: str, function: str) -> Iterator[None]:
     job = _Job(private=function.startswith(_PACKAGE))
     with sentry_sdk.isolation_scope() as scope:
         scope.clear_breadcrumbs()

@@ -36,7 +36,7 @@ _STARTED = JobStatus.STARTED.value.encode()
 
 #: Jobs that one script handles at most: Redis serves nobody else meanwhile, and while it is at one
 #: batch, we are at another.
-BATCH = 32
+BATCH = 64
 
 #: The ways in which RQ's queue gives jobs to workers, none of which is used here.
 DEQUEUING = ("dequeue_any", "lpop", "lmove", "pop_job_id", "_fetch_dequeued_job")
