@@ -42,7 +42,8 @@ def options() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=ENOUGH, help="trials of each (default: %(default)s)")
     add("--seconds", type=float, default=5.0,
         help="about the length of one trial (default: %(default)s)")  # fmt: skip
-    add("--rows", type=int, default=0, help="final rows that are in the table before")
+    add("--rows", type=int, default=0,
+        help="requests that ended before, each with its delivery (default: none)")  # fmt: skip
     add("--docs", type=Path, default=ROOT / "docs/explanation", metavar="FOLDER",
         help="where a complete run writes its page (default: docs/explanation)")  # fmt: skip
     return parser
@@ -109,6 +110,8 @@ def main() -> int:
         }
         for database in databases.values():
             database.migrate(base | {"DATABASE_URL": database.url})
+            if given.rows:
+                database.fill(given.rows)
         about = describe(
             valkey=laboratory.valkey_version, load_before=load, pinned=laboratory.pinned
         )

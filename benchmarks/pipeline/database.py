@@ -15,6 +15,9 @@ from ..peers import OURS
 from ..rows import CREATE, FILL, TABLE
 
 REQUESTS = "django_pushjobs_pushrequest"
+DELIVERIES = "django_pushjobs_delivery"
+#: Keys of requests from before the first trial are lower; those of UUID version 7 are higher.
+FIRST = "00000001" + 24 * "0"
 
 
 class Database:
@@ -37,30 +40,56 @@ class Database:
         if self.is_postgres:
             self._do(CREATE)
 
+    def fill(self, count: int) -> None:
+        """Add requests that ended long ago, each with its delivery."""
+        if self.is_postgres:
+            numbers = f"WITH n(i) AS (SELECT generate_series(1, {count}))"
+            key = "lpad(to_hex(i), 32, '0')::uuid"
+        else:
+            one_more = f"SELECT i + 1 FROM n WHERE i < {count}"
+            numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL {one_more})"
+            key = "printf('%032x', i)"
+        now = "CURRENT_TIMESTAMP"
+        self._do(
+            f"INSERT INTO {REQUESTS} (id, recipients, title, body, data, options, backend, status, "
+            "error, total, accepted, created_at, updated_at, finished_at) "
+            f"{numbers} SELECT {key}, '[\"token\"]', 'Hello', 'A push message', '{{}}', '{{}}', "
+            f"'gateway', 'succeeded', '', 1, 1, {now}, {now}, {now} FROM n"
+        )
+        self._do(
+            f"INSERT INTO {DELIVERIES} (id, request_id, address, status, provider_id, error_code, "
+            "error, attempts, started_at, finished_at) "
+            f"{numbers} SELECT {key}, {key}, 'token', 'accepted', '', '', '', 1, {now}, {now} "
+            "FROM n"
+        )
+
     def clear(self, peer: str, count: int) -> None:
         """Make room for a trial of ``count`` rows."""
         if peer != OURS:
             self._do(f"TRUNCATE {TABLE}")
             self._do(FILL, count)
             return
-        for table in ("delivery", "attempt", "pushrequest"):
-            self._do(f"DELETE FROM django_pushjobs_{table}")
+        for table in (DELIVERIES, "django_pushjobs_attempt"):
+            self._do(f"DELETE FROM {table} WHERE request_id >= '{FIRST}'")
+        self._do(f"DELETE FROM {REQUESTS} WHERE id >= '{FIRST}'")
         if self.is_postgres:
             self._do(f"VACUUM ANALYZE {REQUESTS}")
 
     def done(self, peer: str) -> int:
-        table = REQUESTS if peer == OURS else TABLE
-        return int(self._ask(f"SELECT count(*) FROM {table} WHERE status = 'succeeded'")[0][0])
+        return int(
+            self._ask(f"SELECT count(*) FROM {_of_trial(peer)} AND status = 'succeeded'")[0][0]
+        )
 
     def ends(self, peer: str) -> list[float]:
         """Return when each row was written back, in seconds, in order."""
-        table = REQUESTS if peer == OURS else TABLE
         column = (
             "extract(epoch FROM finished_at)"
             if self.is_postgres
             else "(julianday(finished_at) - 2440587.5) * 86400"
         )
-        rows = self._ask(f"SELECT {column} FROM {table} WHERE finished_at IS NOT NULL ORDER BY 1")
+        rows = self._ask(
+            f"SELECT {column} FROM {_of_trial(peer)} AND finished_at IS NOT NULL ORDER BY 1"
+        )
         return [float(end) for (end,) in rows]
 
     def connections(self) -> int:
@@ -97,6 +126,10 @@ class Database:
             path = self.url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lite:
                 yield lite
+
+
+def _of_trial(peer: str) -> str:
+    return f"{REQUESTS} WHERE id >= '{FIRST}'" if peer == OURS else f"{TABLE} WHERE true"
 
 
 @contextmanager
