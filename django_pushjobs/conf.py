@@ -70,7 +70,7 @@ class Conf:
     BULKHEAD: float = 0.75
     #: how long a claim holds without being renewed; a dead worker's requests run again after it
     LEASE: float = 60.0
-    #: results that are committed in one transaction at most
+    #: claims and results that are committed in one transaction at most
     COMMIT_BATCH: int = 500
     #: how often the relay looks for work
     RELAY_INTERVAL: float = 1.0
