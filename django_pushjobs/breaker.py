@@ -77,8 +77,9 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
     for settlement in refused.values():
         _pause(settlement, using)
     heard = {s.backend for s in settlements if s.heard} - refused.keys()
-    for backend in heard & _breaker.pauses(using=using).keys():
-        if _ends(_breaker.pauses(using=using)[backend], settlements):
+    pauses = _breaker.pauses(using=using)
+    for backend in heard & pauses.keys():
+        if _ends(pauses[backend], settlements):
             resume(backend, using=using)
 
 

@@ -21,7 +21,7 @@ from .changes import Change
 from .conf import conf
 from .identifiers import delivery_id
 from .models import Delivery, PushRequest
-from .statements import Place, Statement
+from .statements import Place, Statement, can_return
 from .states import COUNTS, SETTLED, Status
 
 #: Error code of a request whose last attempt was lost together with its worker.
@@ -165,16 +165,13 @@ def take(
     """
     now = timezone.now()
     requests = PushRequest.objects.using(using)
-    claimed, found = _statements(using)
     admitted = ids
     if pauses := breaker.pauses(using=using):
         asked, shut_out = requests.among(ids), breaker.shut_out(pauses)
         asked.filter(shut_out, status=Status.QUEUED).transition(Status.PENDING, next_attempt_at=now)
         admitted = list(asked.exclude(shut_out).values_list("pk", flat=True))
-    rows: dict[UUID, ClaimedRequest] = {}
-    if admitted and claimed.run(using=using, now=now, ids=admitted, owner=owner, lease=lease()):
-        columns = found.fetch(using=using, ids=admitted, owner=owner)
-        rows = {row.pk: row for row in map(ClaimedRequest._make, columns)}
+    claimed = _claim(admitted, now, owner, using) if admitted else ()
+    rows = {row.pk: row for row in map(ClaimedRequest._make, claimed)}
     if excess := bulkhead.excess(rows.values(), held):
         requests.among(row.pk for row in excess).filter(owner=owner).transition(
             Status.PENDING, next_attempt_at=soon(), attempts=F("attempts") - 1
@@ -187,20 +184,33 @@ def take(
     return [claims.pop(pk, None) for pk in ids]
 
 
+def _claim(ids: Sequence[UUID], now: datetime, owner: str, using: str) -> Iterable[list[Any]]:
+    """Return the columns of those of ``ids`` that could be claimed."""
+    claim, claimed = _statements(using)
+    values: dict[str, Any] = {"now": now, "ids": ids, "owner": owner, "lease": lease()}
+    if claimed is None:
+        return claim.fetch(using=using, **values)
+    return claimed.fetch(using=using, **values) if claim.run(using=using, **values) else ()
+
+
 @cache
-def _statements(using: str) -> tuple[Statement, Statement]:
-    """Return the UPDATE that claims requests, and the SELECT that reads those it has claimed."""
+def _statements(using: str) -> tuple[Statement, Statement | None]:
+    """Return the UPDATE that claims requests, and the SELECT that reads those it has claimed,
+    where the UPDATE cannot do that."""
     now, owner = Place(PushRequest, "updated_at", "now"), Place(PushRequest, "owner")
     asked = PushRequest.objects.using(using).among(Place(PushRequest, "id", "ids", many=True))
+    columns, returns = ClaimedRequest._fields, can_return(using)
     claim = asked.unexpired(now).transition_statement(
         Status.RUNNING,
+        returning=columns if returns else (),
         owner=owner,
         lease_expires_at=Place(PushRequest, "lease_expires_at", "lease"),
         attempts=F("attempts") + 1,
         started_at=Coalesce(F("started_at"), now),
     )
-    claimed = asked.filter(owner=owner).order_by().values_list(*ClaimedRequest._fields)
-    return claim, Statement.of_select(claimed)
+    if returns:
+        return claim, None
+    return claim, Statement.of_select(asked.filter(owner=owner).order_by().values_list(*columns))
 
 
 def _settled(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID, str]]:

@@ -108,13 +108,15 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         rows, values = self._moved(to, timezone.now(), fields)
         return rows.update(**values)
 
-    def transition_statement(self, to: Status, **fields: Any) -> Statement:
+    def transition_statement(
+        self, to: Status, *, returning: Sequence[str] = (), **fields: Any
+    ) -> Statement:
         """Return :meth:`transition` for those who make the same one again and again.
 
-        Each run gives it the time as ``now``.
+        Each run gives it the time as ``now``. For ``returning`` see :class:`Statement`.
         """
         now = Place(self.model, "updated_at", "now")
-        return Statement.of_update(*self._moved(to, now, fields))
+        return Statement.of_update(*self._moved(to, now, fields), returning=returning)
 
     def _moved(
         self, to: Status, now: datetime | Place, fields: dict[str, Any]

@@ -7,18 +7,23 @@ something up would open a thousand. Here a few threads look things up for all of
 from __future__ import annotations
 
 import contextvars
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from .concurrency import cooperative
 from .processes import PerProcess
 
-#: Connections of a process, beside those of the writer and the relay.
+#: Connections of a process, beside those of the two writers.
 READERS = 2
+
+#: Seconds after which the other side may have closed a connection: it is made anew then.
+IDLE = 5.0
 
 T = TypeVar("T")
 
@@ -36,14 +41,21 @@ def read(query: Callable[[], T]) -> T:
 
 
 def _guarded(query: Callable[[], T]) -> T:
-    close_old_connections()
+    # Not Django's close_old_connections(): with CONN_MAX_AGE at 0, its default, each query would
+    # connect anew.
+    if time.monotonic() - getattr(_last, "used_at", 0.0) > IDLE:
+        connections.close_all()
     try:
         return query()
     except BaseException:
         # It may be the connection that is broken.
         connections.close_all()
         raise
+    finally:
+        _last.used_at = time.monotonic()
 
+
+_last = threading.local()
 
 #: The threads of this process.
 _pool = PerProcess(partial(ThreadPoolExecutor, READERS, "reader"))

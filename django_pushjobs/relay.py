@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -27,6 +28,7 @@ from .conf import conf
 from .identifiers import first_uuid
 from .models import BULKY, Attempt, AttemptEnd, PushRequest
 from .queues import Lease
+from .readers import read
 from .services import ring_due, ring_stranded
 from .states import FINAL, Status
 
@@ -227,7 +229,8 @@ def run(stop: threading.Event) -> None:
                         # could not have seen it.
                         lenient_until = now + RENEWED_WITHIN
                     pruning = now >= prune_at
-                    if done := sweep(lenient=now < lenient_until, pruning=pruning):
+                    look = partial(sweep, lenient=now < lenient_until, pruning=pruning)
+                    if done := read(look):
                         logger.info("Relay: %s", done)
                     if pruning and not done.pruned:
                         prune_at = now + PRUNE_AGAIN

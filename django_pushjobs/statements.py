@@ -7,7 +7,7 @@ writes a :class:`Place` where a value will stand, and keeps the :class:`Statemen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -65,20 +65,30 @@ class Statement:
     converters: Mapping[int, tuple[Any, Any]]
 
     @classmethod
-    def of_update(cls, rows: QuerySet[Any], values: Mapping[str, Any]) -> Statement:
-        """Return ``rows.update(**values)`` as a statement."""
+    def of_update(
+        cls, rows: QuerySet[Any], values: Mapping[str, Any], *, returning: Sequence[str] = ()
+    ) -> Statement:
+        """Return ``rows.update(**values)`` as a statement.
+
+        :param returning: columns, as the update leaves them, that :meth:`fetch` yields of the
+            rows it changed. The database must be one that :func:`can_return` them.
+        """
         query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
         query.add_update_values(dict(values))
         sql, parameters = query.get_compiler(using=rows.db).as_sql()
-        return cls(sql, tuple(parameters), {})
+        if not returning:
+            return cls(sql, tuple(parameters), {})
+        compiler = rows.order_by().values_list(*returning).query.get_compiler(using=rows.db)
+        compiler.pre_sql_setup()
+        columns = ", ".join(column for _, (column, _), _ in compiler.select)
+        return cls(f"{sql} RETURNING {columns}", tuple(parameters), _converters(compiler))
 
     @classmethod
     def of_select(cls, rows: QuerySet[Any, Any]) -> Statement:
         """Return ``rows.values_list(...)`` as a statement."""
         compiler = rows.query.get_compiler(using=rows.db)
         sql, parameters = compiler.as_sql()
-        converters = compiler.get_converters([column for column, *_ in compiler.select])
-        return cls(sql, tuple(parameters), {i: (e, c) for i, (c, e) in converters.items()})
+        return cls(sql, tuple(parameters), _converters(compiler))
 
     def run(self, *, using: str, **given: Any) -> int:
         """Run it with the values ``given``; return how many rows it has changed."""
@@ -115,3 +125,17 @@ class Statement:
             else:
                 values.append(value)
         return sql, values
+
+
+def can_return(using: str) -> bool:
+    """Return whether the database gives back what an UPDATE has made of its rows."""
+    connection = connections[using]
+    # MariaDB does so for an INSERT only.
+    return connection.vendor in {"postgresql", "sqlite"} and bool(
+        connection.features.can_return_columns_from_insert
+    )
+
+
+def _converters(compiler: SQLCompiler) -> dict[int, tuple[Any, Any]]:
+    converters = compiler.get_converters([column for column, *_ in compiler.select])
+    return {position: (expression, made) for position, (made, expression) in converters.items()}

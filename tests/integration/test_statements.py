@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_pushjobs import claims
 from django_pushjobs.models import PushRequest
 from django_pushjobs.querysets import AnyOf
 from django_pushjobs.statements import Place, Statement
@@ -81,3 +83,30 @@ def test_a_select_gives_what_values_list_does(keys: list[UUID]) -> None:
         expected = list(queryset.filter(backend__in=chosen))
         found = list(statement.fetch(using="default", backends=chosen))
         assert [tuple(row) for row in found] == expected
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["RETURNING", "SELECT"])
+def test_a_claim_is_the_row_as_the_claim_left_it(
+    returns: bool, keys: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not returns:
+        # As on MySQL and MariaDB.
+        monkeypatch.setattr(claims, "can_return", lambda using: False)
+    claims._statements.cache_clear()
+    PushRequest.objects.filter(pk=keys[0]).transition(Status.CANCELED)
+
+    with CaptureQueriesContext(connection) as queries:
+        none, *taken = claims.take(
+            keys, owner="me:1", bulkhead=claims.Bulkhead(), held=Counter(), using="default"
+        )
+    claims._statements.cache_clear()
+
+    updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert ["RETURNING" in sql for sql in updates] == [returns]
+    assert none is None
+    rows = PushRequest.objects.in_bulk(keys[1:])
+    for key, claim in zip(keys[1:], taken, strict=True):
+        assert claim is not None
+        for name, value in claim.request._asdict().items():
+            assert value == getattr(rows[key], name), name
+        assert (claim.request.owner, claim.request.attempts) == ("me:1", 1)

@@ -35,7 +35,7 @@ LAYERS = {
     ],
     "actions": [
         *["services", "delivery", "writeback", "relay", "jobs", "changes", "admission"],
-        *["breaker", "claims", "settlements", "parts", "readers", "throttle"],
+        *["breaker", "claims", "settlements", "parts", "readers", "writers", "throttle"],
         *["idempotency", "events", "listeners"],
         *["callbacks", "callbacks.*", "devices", "devices.*", "monitoring", "monitoring.*"],
     ],
