@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from django.db import InterfaceError, OperationalError, connections
 
 from . import sentry
-from .concurrency import Promise, cooperative
+from .concurrency import Promise, cooperative, slots
 from .conf import conf
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,10 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 
 #: Seconds without work after which a writer gives its connection back.
 IDLE = 30.0
+
+#: Seconds from one group to the next while more than one item comes in them, and the share of the
+#: slots that may wait so long: the larger the groups, the less each item costs.
+GATHER, GATHERED = 0.025, 0.25
 
 #: Weight of what is committed in one transaction at most, beside its first item.
 WEIGHT = 5_000
@@ -60,6 +64,7 @@ class Writer(Generic[Item, Answer]):
         self._upkeep = upkeep
         self._waiting: deque[tuple[Item, Promise[Answer]]] = deque()
         self._wake = threading.Event()
+        self._gathered = threading.Event()
         self._thread: threading.Thread | None = None
 
     def hand_over(self, item: Item) -> Answer:
@@ -72,6 +77,8 @@ class Writer(Generic[Item, Answer]):
         if cooperative():
             self.start()
             self._wake.set()
+            if len(self._waiting) >= (slots() or 1) * GATHERED:
+                self._gathered.set()
         else:
             self._flush()
         return promise.result()
@@ -88,14 +95,19 @@ class Writer(Generic[Item, Answer]):
                 if not self._wake.wait(self._upkeep()):
                     connections.close_all()
                 self._wake.clear()
-                self._flush()
+                self._gathered.clear()
+                due = time.monotonic() + GATHER
+                if self._flush() > 1:
+                    self._gathered.wait(max(0.0, due - time.monotonic()))
 
-    def _flush(self) -> None:
+    def _flush(self) -> int:
+        """Commit a group; return how many items there were."""
         batch = self._next_batch()
         if self._waiting:
             self._wake.set()
         if batch:
             self._commit(batch)
+        return len(batch)
 
     def _next_batch(self) -> list[tuple[Item, Promise[Answer]]]:
         """Take what is committed together: many, but no more rows than is good for one."""

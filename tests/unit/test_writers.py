@@ -92,6 +92,23 @@ def test_a_group_has_no_more_weight_than_is_good_for_a_transaction(
     assert book.groups == [[0], [1, 2], [3, 4], [5]]
 
 
+def test_a_group_gathers_until_a_share_of_the_slots_waits(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "GATHER", PATIENCE)
+    monkeypatch.setattr(writers, "slots", lambda: 8)
+    book = Book(closed=True)
+    writer = Writer(book.write)
+    futures = hand_over_while_busy(pool, book, writer, range(3))
+    assert [future.result(PATIENCE) for future in futures] == ["no. 0", "no. 1", "no. 2"]
+    one = pool.submit(writer.hand_over, 3)
+    eventually(lambda: len(writer._waiting) == 1)
+    another = pool.submit(writer.hand_over, 4)
+    assert [one.result(PATIENCE / 2), another.result(PATIENCE / 2)] == ["no. 3", "no. 4"]
+    # The first one was alone, so those that came meanwhile had not to wait.
+    assert book.groups == [[0], [1, 2], [3, 4]]
+
+
 def test_a_database_that_is_away_is_waited_for(
     pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
