@@ -16,7 +16,7 @@ ARGS ?=
 DATABASE_TESTS := tests/integration tests/live/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench chaos soak clean
+.PHONY: run test test-mariadb lint bench chaos soak clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
@@ -24,6 +24,10 @@ run: $(VENV)/.installed
 test: lint
 	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal
 	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --database postgresql $(DATABASE_TESTS)
+
+# MariaDB has no wheel: its programs must be on the machine.
+test-mariadb: $(VENV)/.installed
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --database mariadb $(DATABASE_TESTS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

