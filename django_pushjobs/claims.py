@@ -27,6 +27,10 @@ from .states import COUNTS, SETTLED, Status
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
 
+#: Addresses of parts that a process takes at the same time, at least one part: it holds what
+#: becomes of each of them in memory until all of the part are pushed.
+PARTS_HELD = 20_000
+
 #: Seconds after which a request is tried again for which there was no room.
 NO_ROOM = (0.5, 2.0)
 
@@ -111,9 +115,11 @@ class Claim:
 
 
 class Bulkhead:
-    """How many requests of one backend a process takes while other backends need its slots.
+    """How many requests a process takes: of one backend while others need its slots, and of parts
+    of large requests.
 
-    A gateway that is slow would otherwise fill them all. One backend on its own may have them.
+    A gateway that is slow would otherwise fill all slots; one backend on its own may have them.
+    A large request would fill them too, and the memory.
     """
 
     #: Seconds for which a backend counts as being in use.
@@ -122,26 +128,38 @@ class Bulkhead:
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
 
-    def excess(self, rows: Iterable[ClaimedRequest], held: Counter[str]) -> list[ClaimedRequest]:
+    def excess(
+        self, rows: Iterable[ClaimedRequest], held: Iterable[ClaimedRequest]
+    ) -> list[ClaimedRequest]:
         """Return those of ``rows`` for which there is no room.
 
-        :param held: requests of each backend that are being pushed; those admitted are added.
+        :param held: the requests that are being pushed.
         """
-        now = time.monotonic()
         rows = list(rows)
+        room = self._room(rows)
+        if room is None and not any(row.is_part for row in rows):
+            return []
+        held = list(held)
+        taken = Counter(row.backend for row in held)
+        addresses = sum(row.total for row in held if row.is_part)
+        left = []
+        for row in rows:
+            if (room is not None and taken[row.backend] >= room) or (
+                row.is_part and addresses >= PARTS_HELD
+            ):
+                left.append(row)
+            else:
+                taken[row.backend] += 1
+                addresses += row.total if row.is_part else 0
+        return left
+
+    def _room(self, rows: Iterable[ClaimedRequest]) -> int | None:
+        """Return how many requests of one backend there may be, or None for any number."""
+        now = time.monotonic()
         self._seen |= dict.fromkeys((row.backend for row in rows), now)
         slots = concurrency.slots()
         in_use = sum(now - seen < self.MEMORY for seen in self._seen.values())
-        if slots is None or in_use < 2:
-            return []
-        room = max(1, int(slots * conf().BULKHEAD))
-        left = []
-        for row in rows:
-            if held[row.backend] >= room:
-                left.append(row)
-            else:
-                held[row.backend] += 1
-        return left
+        return None if slots is None or in_use < 2 else max(1, int(slots * conf().BULKHEAD))
 
 
 def lease() -> datetime:
@@ -155,12 +173,17 @@ def soon() -> datetime:
 
 
 def take(
-    ids: Sequence[UUID], *, owner: str, bulkhead: Bulkhead, held: Counter[str], using: str
+    ids: Sequence[UUID],
+    *,
+    owner: str,
+    bulkhead: Bulkhead,
+    held: Iterable[ClaimedRequest],
+    using: str,
 ) -> list[Claim | None]:
     """Claim push requests, in the transaction that runs.
 
     :param owner: a token that no other claim has: a row that has it was claimed here and now.
-    :param held: requests of each backend that this process is pushing.
+    :param held: the requests that this process is pushing.
     :returns: a claim for each of ``ids``, or None where there was nothing to claim.
     """
     now = timezone.now()

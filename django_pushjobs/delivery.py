@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -194,16 +194,22 @@ class Attempt:
         self.pushes[target.delivery_id] = Push(outcome, started_at, datetime.now(UTC))
 
     def _fan_out(self, backend: BasePushBackend, message: Message) -> None:
-        pool = ThreadPoolExecutor(min(conf().FANOUT, len(self.targets)), "push")
+        """Push to many at once: each of a few greenlets takes the next target when it is free."""
+        left = deque(self.targets)
+
+        def push_on() -> None:
+            while left:
+                self._push(backend, message, left.popleft())
+
+        count = min(conf().FANOUT, len(left))
+        pool = ThreadPoolExecutor(count, "push")
         try:
-            futures = [
-                pool.submit(contextvars.copy_context().run, self._push, backend, message, target)
-                for target in self.targets
-            ]
+            futures = [pool.submit(contextvars.copy_context().run, push_on) for _ in range(count)]
             for future in wait(futures).done:
                 future.result()
         finally:
             # Where we are interrupted, nobody waits for what is still in flight.
+            left.clear()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def settlement(self, now: datetime) -> Settlement:

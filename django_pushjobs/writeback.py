@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections import Counter
 from uuid import UUID
 
 from django.db import router, transaction
 
 from . import breaker
 from .changes import publish
-from .claims import Bulkhead, Claim, renew, take
+from .claims import Bulkhead, Claim, ClaimedRequest, renew, take
 from .conf import conf
 from .models import PushRequest
 from .processes import PerProcess, new_token
@@ -32,8 +31,8 @@ class Ledger:
     def __init__(self) -> None:
         self.name = new_token()
         self._numbers = itertools.count(1)
-        #: What we push, and with which backend.
-        self._held: dict[UUID, str] = {}
+        #: What we push.
+        self._held: dict[UUID, ClaimedRequest] = {}
         self._bulkhead = Bulkhead()
         self._renew_at = 0.0
         self._claims: Writer[UUID, Claim | None] = Writer(self._commit_claims)
@@ -57,7 +56,7 @@ class Ledger:
         if claim is not None:
             # Held, and so renewed, only from here on: where the caller was interrupted while it
             # waited, nobody works on the row, and its lease shall run out.
-            self._held[request_id] = claim.request.backend
+            self._held[request_id] = claim.request
             self._results.start()
         return claim
 
@@ -80,7 +79,7 @@ class Ledger:
                 # A token for each group: a row that has it was claimed here and now.
                 owner=f"{self.name}:{next(self._numbers)}",
                 bulkhead=self._bulkhead,
-                held=Counter(self._held.values()),
+                held=self._held.values(),
                 using=using,
             )
         publish([c.change for c in claims if c is not None and not c.request.is_part])

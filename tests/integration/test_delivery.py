@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import Counter
+import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 
-from django_pushjobs import breaker, concurrency, relay, services
+from django_pushjobs import breaker, claims, concurrency, delivery, relay, services
 from django_pushjobs.backends import (
     BasePushBackend,
     Message,
@@ -28,8 +29,10 @@ from django_pushjobs.identifiers import delivery_id, first_uuid
 from django_pushjobs.jobs import run_push_request
 from django_pushjobs.models import Delivery, Pause, PushRequest
 from django_pushjobs.processes import new_token
+from django_pushjobs.queues import JobTimeout
 from django_pushjobs.signals import push_request_finished
 from django_pushjobs.states import DeliveryStatus, Status
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -218,6 +221,38 @@ def test_a_worker_that_lost_its_claim_changes_nothing(provider: type[Scripted]) 
     assert (row.status, row.error_code) == (Status.QUEUED, "worker_lost")
     assert not Delivery.objects.exists()
     assert deliver(row.pk) is Status.SUCCEEDED
+
+
+def test_an_interrupted_attempt_begins_no_further_push(
+    provider: type[Scripted], monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"FANOUT": 2}
+    free, begun = threading.Event(), provider.pushed
+
+    def slow(self: Scripted, message: Message, target: Target) -> Outcome:
+        begun.append(target)
+        assert free.wait(30)
+        return accepted()
+
+    def interrupted(futures: object) -> None:
+        eventually(lambda: len(begun) == 2)
+        raise JobTimeout("too long")
+
+    monkeypatch.setattr(delivery, "cooperative", lambda: True)
+    monkeypatch.setattr(delivery, "wait", interrupted)
+    monkeypatch.setattr(provider, "push", slow)
+    row = submit(*"abcdef")
+    threads = threading.active_count()
+    with pytest.raises(JobTimeout):
+        deliver(row.pk)
+    free.set()
+    eventually(lambda: threading.active_count() == threads)
+    assert len(begun) == 2
+    # Two may have arrived; the others have not been sent.
+    codes = row.deliveries.values_list("error_code", "attempts")
+    assert set(codes) == {("job_timeout", 1)}
+    row.refresh_from_db()
+    assert (row.status, row.total, row.unknown) == (Status.PENDING, 6, 0)
 
 
 def test_nobody_to_push_to_is_a_failure(provider: type[Scripted]) -> None:
@@ -464,14 +499,26 @@ class TestBulkhead:
         self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(concurrency, "_slots", 4)
-        bulkhead, held = Bulkhead(), Counter[str]()
+        bulkhead = Bulkhead()
         slow = [PushRequest(backend="slow") for _ in range(8)]
         # Alone it may have them all; beside another one, three of four.
-        assert bulkhead.excess(slow[:4], held) == []
-        held["slow"] = 2
+        assert bulkhead.excess(slow[:4], ()) == []
         other = PushRequest(backend="other")
-        assert bulkhead.excess([*slow, other], held) == slow[1:]
-        assert held == {"slow": 3, "other": 1}
+        assert bulkhead.excess([*slow[2:], other], held=slow[:2]) == slow[3:]
+        assert bulkhead.excess([slow[7], other], held=slow[:3]) == [slow[7]]
+
+    def test_a_large_request_does_not_take_all_slots_and_all_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(claims, "PARTS_HELD", 2_000)
+        whole = [PushRequest(backend="one", total=5_000) for _ in range(4)]
+        parts = [PushRequest(backend="one", parent_id=uuid4(), total=1_000) for _ in range(4)]
+        bulkhead = Bulkhead()
+        assert bulkhead.excess([*parts, *whole], held=whole) == parts[2:]
+        assert bulkhead.excess([*parts[1:], *whole], held=parts[:1]) == parts[2:]
+        # One is always taken, however large it is.
+        monkeypatch.setattr(claims, "PARTS_HELD", 10)
+        assert bulkhead.excess(parts, held=whole) == parts[1:]
 
     def test_a_request_without_room_waits_and_loses_no_attempt(
         self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch

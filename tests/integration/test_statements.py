@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -97,7 +96,7 @@ def test_a_claim_is_the_row_as_the_claim_left_it(
 
     with CaptureQueriesContext(connection) as queries:
         none, *taken = claims.take(
-            keys, owner="me:1", bulkhead=claims.Bulkhead(), held=Counter(), using="default"
+            keys, owner="me:1", bulkhead=claims.Bulkhead(), held=(), using="default"
         )
     claims._statements.cache_clear()
 
