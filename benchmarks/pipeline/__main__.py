@@ -19,6 +19,7 @@ from ..trial import BOOT, Laboratory, TrialError
 from .contestants import CONTESTANTS, job_of
 from .database import Database, postgres
 from .report import Figures, Trials, terminal, write
+from .submitting import measure
 
 #: Milliseconds until the gateway answers.
 LATENCY_MS = 50
@@ -134,9 +135,12 @@ def main() -> int:
                     )
                     print(f"{number + 1}/{given.rounds} {kind:10} {in_flight:4} {peer.key:14} "
                           f"{figures.line()}", flush=True)  # fmt: skip
-    print("\n" + terminal(trials))
+        laboratory.end_producers()
+        laboratory.reset()
+        submitting = measure(base | {"DATABASE_URL": databases["postgresql"].url})
+    print("\n" + terminal(trials, submitting))
     if given.rounds >= ENOUGH and not failures and len(peers) == len(CONTESTANTS):
-        write(trials, about, given.docs)
+        write(trials, submitting, about, given.docs)
         print(f"\nWritten into {given.docs}.")
     print(f"It took {(time.monotonic() - started) / 60:.1f} minutes.")
     return 1 if failures else 0
