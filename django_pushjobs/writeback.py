@@ -82,7 +82,8 @@ class Ledger:
                 held=self._held.values(),
                 using=using,
             )
-        publish([c.change for c in claims if c is not None and not c.request.is_part])
+        # Nobody listens to what our own code asked for, nor to parts, which have no client.
+        publish([c.change for c in claims if c is not None and c.request.client_id is not None])
         return claims
 
     def _commit_results(self, settlements: list[Settlement]) -> list[Settlement | None]:
