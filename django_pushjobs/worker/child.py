@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two beats of the heart.
 BEAT = 1.0
 #: New objects after which Python searches for garbage that refers to itself.
-GARBAGE = 10_000
+GARBAGE = 50_000
 #: Seconds for which gevent lets greenlets run that are ready before it looks at the sockets again.
 #: After its 5 ms a busy child would leave connections unused that were answered long ago.
 SWITCH = 0.001
