@@ -29,6 +29,9 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 #: Seconds without work after which a writer gives its connection back.
 IDLE = 30.0
 
+#: Seconds until upkeep that failed is tried again.
+AGAIN = 1.0
+
 #: Seconds from one group to the next while more than one item comes in them, and the share of the
 #: slots that may wait so long: the larger the groups, the less each item costs.
 GATHER, GATHERED = 0.025, 0.25
@@ -92,13 +95,23 @@ class Writer(Generic[Item, Answer]):
     def _run(self) -> None:
         with sentry.background("writeback"):
             while True:
-                if not self._wake.wait(self._upkeep()):
+                if not self._wake.wait(self._keep_up()):
                     connections.close_all()
                 self._wake.clear()
                 self._gathered.clear()
                 due = time.monotonic() + GATHER
                 if self._flush() > 1:
                     self._gathered.wait(max(0.0, due - time.monotonic()))
+
+    def _keep_up(self) -> float:
+        """Do what is due, and return the seconds until it is due again."""
+        try:
+            return self._upkeep()
+        except Exception as error:
+            # The thread must not end over it: everybody waits for it.
+            logger.exception("The upkeep of a writer failed")
+            sentry.capture(error)
+            return AGAIN
 
     def _flush(self) -> int:
         """Commit a group; return how many items there were."""

@@ -122,16 +122,27 @@ def test_a_database_that_is_away_is_waited_for(
 
 
 def test_upkeep_is_done_from_the_start_and_while_nothing_comes(pool: ThreadPoolExecutor) -> None:
-    kept = threading.Semaphore(0)
+    pauses = [PATIENCE, 0.01, 0.01]
+    writer = Writer(Book().write, upkeep=lambda: pauses.pop())
+    writer.start()
+    eventually(lambda: not pauses)
+
+
+def test_a_writer_outlives_upkeep_that_fails(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writers, "AGAIN", 0.01)
+    bugs = [ValueError("one"), ValueError("another")]
 
     def upkeep() -> float:
-        kept.release()
-        return 0.01
+        if bugs:
+            raise bugs.pop()
+        return PATIENCE
 
     writer = Writer(Book().write, upkeep=upkeep)
     writer.start()
-    for _ in range(3):
-        assert kept.acquire(timeout=PATIENCE)
+    eventually(lambda: len(caplog.records) == 2)
+    assert pool.submit(writer.hand_over, 1).result(PATIENCE) == "no. 1"
 
 
 def test_where_jobs_run_one_at_a_time_the_caller_writes() -> None:
