@@ -13,7 +13,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 ARGS ?=
 
 # What has to be seen on PostgreSQL as well; the other live tests do not touch the database.
-DATABASE_TESTS := tests/integration tests/live/test_worker.py
+DATABASE_TESTS := tests/integration tests/live/worker/test_worker.py
 
 .DEFAULT_GOAL := run
 .PHONY: run test test-mariadb lint bench chaos soak clean

@@ -75,7 +75,7 @@ class Conf:
     #: how often the relay looks for work
     RELAY_INTERVAL: float = 1.0
     #: how long a request is QUEUED before the relay looks whether its job is still there
-    STRANDED_AFTER: float = 5.0
+    LOST_JOB_AFTER: float = 5.0
     #: how long requests that ended are kept; 0: for ever
     RETENTION: float = 0.0
     #: what the API tells third parties to wait between two looks at a request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from .callbacks.sender import send
-from .delivery import deliver
+from .delivery.attempts import deliver
 
 
 def run_push_request(request_id: str) -> str | None:

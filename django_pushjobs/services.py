@@ -13,20 +13,20 @@ from uuid import UUID
 from django.db import router, transaction
 from django.db.models import F
 from django.utils import timezone
-from redis.exceptions import RedisError
 
-from . import breaker
-from .admission import Admission
 from .backends import policy
-from .changes import Change, publish, record
+from .broker import Unavailable
+from .broker.queues import PushJob, enqueue, is_reachable, lost, withdraw
 from .conf import conf
 from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
+from .lifecycle.announcements import Change, publish, record
+from .limits import breaker
+from .limits.admission import Admission
 from .models import BULKY, ApiClient, Pause, PushRequest
-from .querysets import PushRequestQuerySet
-from .queues import Bell, is_reachable, missing, ring, withdraw
+from .models.querysets import PushRequestQuerySet
 from .signals import push_request_canceled, push_request_submitted
 from .states import RETRYABLE, UNSUCCESSFUL, WAITING, DeliveryStatus, Status
-from .submissions import Submission
+from .submission.submissions import Submission
 
 logger = logging.getLogger(__name__)
 
@@ -132,13 +132,13 @@ def accept_parts(rows: Sequence[PushRequest]) -> None:
     using = router.db_for_write(PushRequest)
     with transaction.atomic(using=using):
         PushRequest.objects.using(using).bulk_create(rows, ignore_conflicts=True)
-        transaction.on_commit(partial(_ring, rows), using=using)
+        transaction.on_commit(partial(_enqueue, rows), using=using)
 
 
 def retry_parts(parts: PushRequestQuerySet) -> None:
     """Push again what failed among ``parts``."""
     failed = parts.filter(status__in=RETRYABLE)
-    _ring_again(failed, list(failed.values_list("pk", flat=True)))
+    _enqueue_again(failed, list(failed.values_list("pk", flat=True)))
 
 
 def cancel_parts(parts: PushRequestQuerySet) -> None:
@@ -151,20 +151,20 @@ def cancel_parts(parts: PushRequestQuerySet) -> None:
 
 
 def _announce(rows: Sequence[PushRequest]) -> None:
-    _ring([row for row in rows if row.status == Status.QUEUED])
+    _enqueue([row for row in rows if row.status == Status.QUEUED])
     if rows[0].client_id is not None:
         publish([Change.of(row) for row in rows])
     for row in rows:
         push_request_submitted.send_robust(PushRequest, push_request=row)
 
 
-def _ring(rows: Sequence[PushRequest]) -> None:
+def _enqueue(rows: Sequence[PushRequest]) -> None:
     """Ring for QUEUED rows. Without Redis they go back to PENDING, and the relay rings later."""
     if not rows:
         return
     try:
-        ring(bell_of(row) for row in rows)
-    except RedisError as error:
+        enqueue(job_of(row) for row in rows)
+    except Unavailable as error:
         logger.error("The doorbell for %d push requests failed: %s", len(rows), error)
         now = timezone.now()
         ids = [row.pk for row in rows]
@@ -175,12 +175,12 @@ def _ring(rows: Sequence[PushRequest]) -> None:
             row.status, row.next_attempt_at, row.queued_at = Status.PENDING, now, None
 
 
-def bell_of(row: PushRequest) -> Bell:
+def job_of(row: PushRequest) -> PushJob:
     """Return what rings for ``row``."""
-    return Bell(row.pk, row.priority, row.rings)
+    return PushJob(row.pk, row.priority, row.enqueues)
 
 
-def ring_due(limit: int) -> int:
+def enqueue_due(limit: int) -> int:
     """Ring for up to ``limit`` requests whose time has come; return how many.
 
     Those of a paused backend wait, but for a probe now and then. Without Redis all of them wait.
@@ -192,39 +192,39 @@ def ring_due(limit: int) -> int:
     due = PushRequest.objects.using(using).due(now)
     pauses = breaker.pauses(using=using)
     if not pauses:
-        return _ring_again(due, _first(due, limit))
-    rung = _ring_again(due, breaker.probe(pauses.values(), due, now, using=using))
+        return _enqueue_again(due, _first(due, limit))
+    enqueued = _enqueue_again(due, breaker.probe(pauses.values(), due, now, using=using))
     for backend in conf().BACKENDS:
         if backend not in pauses:
             of_backend = due.filter(backend=backend)
-            rung += _ring_again(of_backend, _first(of_backend, limit))
-    return rung
+            enqueued += _enqueue_again(of_backend, _first(of_backend, limit))
+    return enqueued
 
 
 def _first(due: PushRequestQuerySet, limit: int) -> list[UUID]:
     return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
 
 
-def ring_stranded(limit: int) -> int:
+def enqueue_lost(limit: int) -> int:
     """Ring again for requests whose job was lost, as Redis does with all its memory.
 
     Looks at the ``limit`` requests that wait the longest, and at more where all of them had lost
     their job; returns how many had.
 
-    :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises broker.Unavailable: Redis does not answer.
     """
-    before = timezone.now() - timedelta(seconds=conf().STRANDED_AFTER)
-    queued = PushRequest.objects.stranded(before)
-    oldest = queued.order_by("queued_at").values_list("pk", "priority", "rings")[:limit]
-    rung = 0
-    while lost := missing(Bell(*row) for row in oldest.all()):
-        rung += _ring_again(queued, [bell.request_id for bell in lost])
-        if len(lost) < limit:
+    before = timezone.now() - timedelta(seconds=conf().LOST_JOB_AFTER)
+    queued = PushRequest.objects.queued_before(before)
+    oldest = queued.order_by("queued_at").values_list("pk", "priority", "enqueues")[:limit]
+    enqueued = 0
+    while gone := lost(PushJob(*row) for row in oldest.all()):
+        enqueued += _enqueue_again(queued, [job.request_id for job in gone])
+        if len(gone) < limit:
             break
-    return rung
+    return enqueued
 
 
-def _ring_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
+def _enqueue_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
     """Move those of ``ids`` that still are in ``waiting`` to QUEUED, and ring for them.
 
     Two relays may call this with the same rows: the UPDATE asks again whether they wait, and the
@@ -233,12 +233,12 @@ def _ring_again(waiting: PushRequestQuerySet, ids: list[UUID]) -> int:
     now = timezone.now()
     if not ids:
         return 0
-    moved = waiting.among(ids).transition(Status.QUEUED, queued_at=now, rings=F("rings") + 1)
+    moved = waiting.among(ids).transition(Status.QUEUED, queued_at=now, enqueues=F("enqueues") + 1)
     if not moved:
         return 0
     won = PushRequest.objects.among(ids).filter(status=Status.QUEUED, queued_at=now)
     rows = list(won.defer(*BULKY))
-    _ring(rows)
+    _enqueue(rows)
     publish([Change.of(row) for row in rows if not row.is_part])
     return len(rows)
 
@@ -270,7 +270,7 @@ def cancel(request_id: UUID) -> PushRequest:
 
 
 def _announce_cancel(row: PushRequest) -> None:
-    withdraw(bell_of(row))
+    withdraw(job_of(row))
     publish([Change.of(row)])
     push_request_canceled.send_robust(PushRequest, request_id=row.pk)
 
@@ -288,7 +288,7 @@ def retry(request_id: UUID) -> PushRequest:
     requests = PushRequest.objects.using(using).filter(pk=request_id)
     with transaction.atomic(using=using):
         moved = requests.filter(status__in=RETRYABLE).transition(
-            Status.QUEUED, rings=F("rings") + 1, **_anew()
+            Status.QUEUED, enqueues=F("enqueues") + 1, **_anew()
         )
         row = requests.get()
         if not moved:
@@ -309,14 +309,14 @@ def _anew() -> dict[str, Any]:
 
 
 def _announce_retry(row: PushRequest) -> None:
-    _ring([row])
+    _enqueue([row])
     publish([Change.of(row)])
 
 
 def resume(backend: str) -> bool:
     """End the pause of a backend that had refused our credentials: somebody has mended them.
 
-    What waits for it is rung for within a second or two.
+    What waits for it is enqueued for within a second or two.
 
     :returns: whether it was paused.
     """

@@ -7,7 +7,7 @@ import django
 django.setup()
 
 from django_pushjobs.services import submit_many  # noqa: E402
-from django_pushjobs.submissions import Submission  # noqa: E402
+from django_pushjobs.submission.submissions import Submission  # noqa: E402
 
 BATCH = 1_000
 

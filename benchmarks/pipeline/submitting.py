@@ -60,7 +60,7 @@ def main() -> None:
 
     from django_pushjobs.models import PushRequest
     from django_pushjobs.services import submit, submit_many
-    from django_pushjobs.submissions import Submission
+    from django_pushjobs.submission.submissions import Submission
 
     def fields(number: int) -> dict[str, object]:
         return {"recipients": [f"token-{number}"], "title": "Hello", "data": {"n": number}}

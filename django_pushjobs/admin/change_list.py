@@ -20,8 +20,8 @@ from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from ..identifiers import first_uuid
 from ..models import PushRequest
+from ..models.identifiers import first_uuid
 
 if TYPE_CHECKING:
     _Paginator = Paginator[PushRequest]

@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
-from ..identifiers import first_uuid
 from ..models import ApiClient, PushRequest
+from ..models.identifiers import first_uuid
 
 if TYPE_CHECKING:
     from django.contrib.admin.options import ModelAdmin

@@ -18,14 +18,14 @@ from rest_framework.schemas.inspectors import ViewInspector
 from rest_framework.views import APIView
 
 from .. import sentry
-from ..admission import Admission
+from ..limits.admission import Admission
 from ..models import ApiKey, Scope
 from . import throttling
 from .authentication import ApiKeyAuthentication
+from .openapi.document import ApiSchema
 from .parsers import StrictJSONParser
 from .permissions import HasScope, IsClient
 from .problems import problem_handler
-from .schema import ApiSchema
 from .tracing import Trace
 
 

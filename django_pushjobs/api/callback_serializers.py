@@ -12,7 +12,6 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import SkipField, empty
 
 from ..callbacks.endpoints import CHOICES
-from ..destinations import MAX_URL
 from ..exceptions import FieldError, InvalidCallbackEndpoint
 from ..models import (
     CallbackAttempt,
@@ -23,6 +22,7 @@ from ..models import (
     EndpointState,
     EventType,
 )
+from ..transport.destinations import MAX_URL
 from .fields import ListField, StrictField, StringField, TimeField, UTCTimeField
 
 

@@ -1,7 +1,7 @@
 """Fields that say the same whatever the project's REST framework settings are.
 
 Those for input take one JSON type and convert no other into it. They know types only: what a value
-must be besides is a rule of :class:`~django_pushjobs.submissions.Submission`.
+must be besides is a rule of :class:`~django_pushjobs.submission.submissions.Submission`.
 """
 
 from __future__ import annotations

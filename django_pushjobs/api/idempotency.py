@@ -13,10 +13,10 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..admission import Admission
-from ..idempotency import MAX_KEY, Answer, Call, fingerprint
+from ..limits.admission import Admission
 from ..models import ApiClient, PushRequest
-from ..submissions import Submission
+from ..submission.idempotency import MAX_KEY, Answer, Call, fingerprint
+from ..submission.submissions import Submission
 from .base import ResourceRenderer
 
 HEADER = "Idempotency-Key"

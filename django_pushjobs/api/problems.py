@@ -19,7 +19,6 @@ from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.utils.log import log_response
-from redis.exceptions import RedisError
 from rest_framework.exceptions import (
     APIException,
     NotAuthenticated,
@@ -28,6 +27,8 @@ from rest_framework.exceptions import (
 )
 from rest_framework.response import Response
 
+from ..broker import Unavailable
+from ..events.listeners import TooManyListeners
 from ..exceptions import (
     InvalidCallbackEndpoint,
     InvalidDevice,
@@ -35,9 +36,8 @@ from ..exceptions import (
     InvalidTransition,
     LimitExceeded,
 )
-from ..idempotency import CallInProgress, KeyReused
-from ..listeners import TooManyListeners
 from ..models import CallbackEndpoint, CallbackEvent
+from ..submission.idempotency import CallInProgress, KeyReused
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def problem_for(error: Exception) -> Problem:
                 members={"violated-policies": []},
                 headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)},
             )
-        case RedisError():
+        case Unavailable():
             return Problem(
                 status=503,
                 detail="The service cannot follow what happens at the moment.",

@@ -16,11 +16,10 @@ from rest_framework.fields import SkipField, empty
 
 from ..callbacks.endpoints import CallbackUrls
 from ..conf import conf
-from ..destinations import MAX_URL
 from ..exceptions import FieldError, InvalidPushRequest
 from ..models import Delivery, PushRequest
 from ..states import FINAL, DeliveryStatus, OnUnknown, Priority, Status
-from ..submissions import (
+from ..submission.submissions import (
     MAX_BODY,
     MAX_COLLAPSE_KEY,
     MAX_REFERENCE,
@@ -28,6 +27,7 @@ from ..submissions import (
     MAX_TTL,
     Submission,
 )
+from ..transport.destinations import MAX_URL
 from .fields import (
     BooleanField,
     IntegerField,

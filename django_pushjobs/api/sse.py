@@ -13,10 +13,10 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-from .. import events
-from ..changes import Change
-from ..events import Event
-from ..listeners import Lagging, Listener, can_listen, hub
+from ..events import streams
+from ..events.listeners import Lagging, Listener, can_listen, hub
+from ..events.streams import Event
+from ..lifecycle.announcements import Change
 from ..models import PushRequest
 from .waiting import release_connections
 
@@ -80,7 +80,7 @@ class EventStream:
             # It can come back to this place even if nothing happens.
             yield f"id: {self._listener.position}\n\n"
             if self._row is not None:
-                yield _status(self._listener.position, events.describe(Change.of(self._row)))
+                yield _status(self._listener.position, streams.describe(Change.of(self._row)))
         for event in self._replay or ():
             yield _status(event.id, event.data)
         if self._row is not None and self._row.is_final:
@@ -89,7 +89,7 @@ class EventStream:
 
     def _live(self) -> Iterator[str]:
         end = time.monotonic() + LIFE
-        after = events.order(self._listener.position)
+        after = streams.order(self._listener.position)
         while (left := end - time.monotonic()) > 0:
             try:
                 event = self._listener.next(min(left, HEARTBEAT))
@@ -97,7 +97,7 @@ class EventStream:
                 return
             if event is None:
                 yield ": alive\n\n"
-            elif events.order(event.id) > after:
+            elif streams.order(event.id) > after:
                 yield _status(event.id, event.data)
                 if self._row is not None and event.is_final:
                     return
@@ -109,7 +109,7 @@ def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpRe
     :raises NeedsGreenlets: this server has threads.
     :raises ValidationError: ``Last-Event-ID`` is none of ours.
     :raises TooManyListeners: this process has no room for one more.
-    :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises broker.Unavailable: Redis does not answer.
     """
     if not can_listen():
         raise NeedsGreenlets
@@ -139,9 +139,11 @@ def _missed(
     """Return whether events after ``last`` are lost, and those that are not."""
     if last is None:
         return False, None
-    oldest = events.first(client_id)
-    gap = oldest is None or not events.order(oldest) <= events.order(last) <= events.order(position)
-    found = events.between(client_id, "0-0" if gap else last, position)
+    oldest = streams.first(client_id)
+    gap = oldest is None or not streams.order(oldest) <= streams.order(last) <= streams.order(
+        position
+    )
+    found = streams.between(client_id, "0-0" if gap else last, position)
     return gap, [e for e in found if request_id is None or e.request_id == request_id]
 
 
@@ -149,7 +151,7 @@ def _last_event_id(request: Request) -> str | None:
     text = request.headers.get("Last-Event-ID", "").strip()
     if not text:
         return None
-    if not _ID.fullmatch(text) or max(events.order(text)) >= 2**64:
+    if not _ID.fullmatch(text) or max(streams.order(text)) >= 2**64:
         detail = ErrorDetail("is not an id that this stream gave out", code="invalid")
         raise ValidationError({"Last-Event-ID": [detail]})
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..admission import Admission, Policy, Reading
+from ..limits.admission import Admission, Policy, Reading
 
 
 def headers(admission: Admission) -> dict[str, str]:

@@ -9,10 +9,10 @@ from typing import TypeVar
 from urllib.request import parse_http_list
 
 from django.db import connections
-from redis.exceptions import RedisError
 
+from ..broker import Unavailable
 from ..conf import conf
-from ..listeners import TooManyListeners, can_listen, hub
+from ..events.listeners import TooManyListeners, can_listen, hub
 from ..models import PushRequest
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]
                 return row
             release_connections()
             listener.wait_for_end(seconds)
-    except (RedisError, TooManyListeners) as error:
+    except (Unavailable, TooManyListeners) as error:
         logger.warning("A call cannot wait for the end of its request: %r", error)
         return row
     return look()

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from ..delivery.backoff import parse_retry_after
 from ..exceptions import FieldError
-from ..retries import parse_retry_after
+from ..transport.http2 import Response
+from ..transport.http2_errors import HTTP2Error
+from ..transport.multiplexing import Multiplexer, TimedOut, Unreachable
 from .answers import Answers
+from .apns_token import provider_token
 from .base import BasePushBackend, Message, Target
-from .http2 import Response
-from .http2_errors import HTTP2Error
-from .multiplexing import Multiplexer, TimedOut, Unreachable
 from .notification import Notification, errors, merged, read, too_large
 from .outcomes import Outcome, OutcomeClass
-from .provider_token import provider_token
 
 PRODUCTION, SANDBOX = "api.push.apple.com", "api.sandbox.push.apple.com"
 MAX_PAYLOAD: Final = 4_096

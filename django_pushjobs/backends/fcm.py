@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Final
 
 from .. import __version__
 from ..exceptions import FieldError
+from ..transport.connections import Connections, check_limits
+from ..transport.exchanges import exchange
 from . import notification as notifications
 from .answers import Answers
 from .base import BasePushBackend, Message, Target, payload_size
-from .connections import Connections, check_limits
-from .exchanges import exchange
+from .fcm_account import ServiceAccount
 from .notification import Notification, merged
 from .outcomes import Outcome, OutcomeClass
-from .service_account import ServiceAccount
-from .tokens import SharedToken, TokenUnavailable
+from .shared_token import SharedToken, TokenUnavailable
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 #: https://firebase.google.com/docs/cloud-messaging/concept-options#ttl

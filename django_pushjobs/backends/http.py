@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from .. import __version__
+from ..transport.connections import Connections, check_limits
+from ..transport.exchanges import exchange
 from .answers import Answers
 from .base import BasePushBackend, Message, Target
-from .connections import Connections, check_limits
-from .exchanges import exchange
 from .outcomes import Outcome
 
 #: RFC 9110, section 5.6.2, and what a value may hold without ending its line.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import destinations
+from ..transport import destinations
 
 
 class NoSubscription(ValueError):

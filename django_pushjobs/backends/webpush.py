@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Final
 
 from .. import __version__
 from ..exceptions import DestinationRefused, FieldError
+from ..transport.connections import check_limits
+from ..transport.exchanges import exchange
+from ..transport.origins import Origins
 from . import notification as notifications
 from .answers import Answers
 from .base import BasePushBackend, Message, Target
-from .connections import check_limits
-from .exchanges import exchange
 from .notification import merged
-from .origins import Origins
 from .outcomes import Outcome, OutcomeClass
 from .subscriptions import NoSubscription, Subscription
 from .vapid import Vapid

@@ -13,11 +13,12 @@ from django.utils import timezone
 from gevent import Timeout
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
-from .. import __version__, destinations
-from ..backends.connections import Connections
+from .. import __version__
+from ..delivery.backoff import parse_retry_after
 from ..exceptions import DestinationRefused
 from ..models import CallbackAttempt, CallbackEvent
-from ..retries import parse_retry_after
+from ..transport import destinations
+from ..transport.connections import Connections
 from . import signing
 from .verdicts import Answer
 
@@ -39,7 +40,7 @@ class Courier:
 
     :param secrets: they sign, the newest first.
     :param size: posts at the same time, at most.
-    :param lookup: see :func:`~django_pushjobs.destinations.resolve`.
+    :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     """
 
     def __init__(

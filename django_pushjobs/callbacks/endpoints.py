@@ -10,12 +10,12 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from .. import destinations
 from ..conf import conf
-from ..encryption import encrypt
 from ..exceptions import DestinationRefused, FieldError, InvalidCallbackEndpoint
 from ..models import ApiClient, CallbackEndpoint, CallbackEvent, EndpointState, EventType
-from . import bell, outbox, signing
+from ..models.encryption import encrypt
+from ..transport import destinations
+from . import dispatch, outbox, signing
 
 #: Endpoints of one client at most: each of them gets every event.
 MAX_ENDPOINTS: Final = 20
@@ -34,7 +34,7 @@ def register(
     """Register an endpoint, and return it with its secret, which is shown this once.
 
     :param event_types: what it hears of; none means everything.
-    :param lookup: see :func:`~django_pushjobs.destinations.resolve`.
+    :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     :raises InvalidCallbackEndpoint: the URL may not be called, an event type is not known, or
         the client has :data:`MAX_ENDPOINTS` already.
     """
@@ -123,7 +123,7 @@ def resume(endpoint: CallbackEndpoint) -> None:
         setattr(endpoint, name, value)
     endpoint.save(update_fields=list(fresh))
     outbox.directory.forget()
-    bell.ring([endpoint.pk])
+    dispatch.enqueue([endpoint.pk])
 
 
 def delete(endpoint: CallbackEndpoint) -> None:

@@ -6,13 +6,7 @@ import logging
 
 from django.utils import timezone
 
-from ..models import (
-    CallbackEndpoint,
-    CallbackStatus,
-    DisabledReason,
-    EndpointState,
-    EventType,
-)
+from ..models import CallbackEndpoint, CallbackStatus, DisabledReason, EndpointState, EventType
 from . import outbox
 
 logger = logging.getLogger(__name__)

@@ -21,10 +21,10 @@ from ..models import (
     PushRequest,
 )
 from ..states import Status
-from . import bell
+from . import dispatch
 
 if TYPE_CHECKING:
-    from ..changes import Change
+    from ..lifecycle.announcements import Change
 
 #: Seconds for which a process believes that it knows the endpoints.
 KNOWN_FOR: Final = 1.0
@@ -73,7 +73,7 @@ def store(events: Sequence[CallbackEvent], *, using: str) -> None:
         return
     CallbackEvent.objects.using(using).bulk_create(events)
     ids = {e.endpoint_id for e in events if e.status == CallbackStatus.PENDING}
-    transaction.on_commit(partial(bell.ring, ids), using=using, robust=True)
+    transaction.on_commit(partial(dispatch.enqueue, ids), using=using, robust=True)
 
 
 def new_event(

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from ..identifiers import first_uuid
 from ..models import CallbackEndpoint, CallbackEvent, CallbackStatus, EndpointState
-from . import bell
+from ..models.identifiers import first_uuid
+from . import dispatch
 
 
 def replay(event: CallbackEvent) -> bool:
@@ -48,5 +48,5 @@ def _replay(
         finished_at=None,
     )
     if again:
-        bell.ring(living)
+        dispatch.enqueue(living)
     return again

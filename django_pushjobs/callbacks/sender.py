@@ -20,9 +20,10 @@ from uuid import UUID
 from django.db import router, transaction
 from django.utils import timezone
 
-from .. import destinations, sentry
-from ..concurrency import cooperative
+from .. import sentry
+from ..broker.queues import note_started
 from ..conf import conf
+from ..db.readers import read
 from ..exceptions import SecretUnreadable
 from ..models import (
     CallbackAttempt,
@@ -32,10 +33,10 @@ from ..models import (
     DisabledReason,
     EndpointState,
 )
-from ..processes import is_dead, new_token
-from ..queues import heard
-from ..readers import read
-from . import bell, verdicts
+from ..runtime.greenlets import cooperative
+from ..runtime.processes import is_dead, new_token
+from ..transport import destinations
+from . import dispatch, verdicts
 from .courier import Courier
 from .outages import disable
 from .verdicts import Answer, Verdict
@@ -55,9 +56,9 @@ def send(endpoint_id: UUID, *, lookup: destinations.Lookup | None = None) -> int
 
     Returns 0 at once where another job calls it, and where it is paused, disabled or resting.
 
-    :param lookup: see :func:`~django_pushjobs.destinations.resolve`.
+    :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     """
-    heard(endpoint_id)
+    note_started(endpoint_id)
     turn = read(partial(_begin, endpoint_id))
     if turn is None:
         return 0
@@ -130,7 +131,7 @@ def _finish(turn: Turn) -> None:
     now = timezone.now()
     waiting = CallbackEndpoint.objects.using(_using()).callable(now).with_due_events(now)
     if waiting.filter(pk=turn.endpoint.pk).exists():
-        bell.ring([turn.endpoint.pk])
+        dispatch.enqueue([turn.endpoint.pk])
 
 
 def _next_round(turn: Turn) -> list[list[CallbackEvent]]:

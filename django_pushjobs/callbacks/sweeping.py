@@ -7,10 +7,10 @@ from datetime import timedelta
 from django.utils import timezone
 
 from ..conf import conf
-from ..identifiers import first_uuid
 from ..models import CallbackEndpoint, CallbackEvent
-from ..processes import is_dead
-from . import bell
+from ..models.identifiers import first_uuid
+from ..runtime.processes import is_dead
+from . import dispatch
 
 #: Rows that one sweep deals with at most.
 LIMIT = 1_000
@@ -30,7 +30,7 @@ def sweep() -> int:
         for pk, owner, lease_expires_at in rows
         if not owner or lease_expires_at is None or lease_expires_at < now or is_dead(owner)
     }
-    bell.ring(due)
+    dispatch.enqueue(due)
     return len(due)
 
 

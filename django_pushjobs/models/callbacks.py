@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..encryption import decrypt
-from ..identifiers import time_ordered_uuid
 from .clients import ApiClient
+from .encryption import decrypt
+from .identifiers import time_ordered_uuid
 from .push_requests import PushRequest
 
 

@@ -9,11 +9,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..identifiers import time_ordered_uuid
-from ..querysets import PushRequestQuerySet
 from ..states import ACTIVE, COUNTS, FINAL, WAITING, OnUnknown, Priority, Status
 from .clients import ApiClient
+from .identifiers import time_ordered_uuid
 from .indexes import SparseIndex
+from .querysets import PushRequestQuerySet
 
 #: What a request may hold megabytes in: to be deferred where only its state is asked for.
 BULKY = ("recipients", "title", "body", "data", "options")
@@ -102,7 +102,7 @@ class PushRequest(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
     attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5, db_default=5)
     # How often it was rung for: every job has an id of its own.
-    rings = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    enqueues = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
 
@@ -159,7 +159,7 @@ class PushRequest(models.Model):
                 condition=Q(status__in=sorted(WAITING), expires_at__isnull=False),
             ),
             models.Index(
-                fields=("queued_at",), name="pushjobs_stranded", condition=Q(status=Status.QUEUED)
+                fields=("queued_at",), name="pushjobs_queued", condition=Q(status=Status.QUEUED)
             ),
             models.Index(
                 fields=("lease_expires_at",),

@@ -23,10 +23,10 @@ from rq.worker import DequeueStrategy
 
 from .. import sentry
 from . import registry, vitals
-from .arbiter import SIGNALS, Seat
-from .exitcodes import ExitCode
 from .gevent_worker import GeventWorker
-from .options import WorkerOptions
+from .supervisor.arbiter import SIGNALS, Seat
+from .supervisor.exitcodes import ExitCode
+from .supervisor.options import WorkerOptions
 from .watchdog import Watchdog, dump_stacks
 
 logger = logging.getLogger(__name__)

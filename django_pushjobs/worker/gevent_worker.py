@@ -20,17 +20,17 @@ from rq.registry import StartedJobRegistry
 from rq.utils import now
 from rq.worker import DequeueStrategy, WorkerStatus
 
-from ..concurrency import set_slots
+from ..runtime.greenlets import set_slots
 from . import commands
 from .bookkeeping import Bookkeeping, Taken, Unreadable, refuse_own_dequeuing
 from .coroutines import CoroutineThreads
 from .execution import Abandoned, JobRun, Killed
 from .housekeeping import Housekeeper
 from .intake import Intake
-from .launcher import is_patched
 from .persistence import UNREACHABLE, PersistentWorker
 from .recorder import Recorder
 from .scheduler import GreenletScheduler
+from .supervisor.launcher import is_patched
 from .timeouts import GeventDeathPenalty
 
 #: Seconds after which an idle loop looks at the queues although nobody has seen a job.

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.db import DatabaseError, connections
 
-from django_pushjobs.identifiers import delivery_id
 from django_pushjobs.models import PushRequest
+from django_pushjobs.models.identifiers import delivery_id
 from django_pushjobs.states import FINAL
 
 from .audit import Row, Verdict, audit

@@ -8,8 +8,8 @@ import django_rq.settings
 import pytest
 from redis import Redis
 
-from django_pushjobs import breaker
 from django_pushjobs.callbacks import outbox
+from django_pushjobs.limits import breaker
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,14 @@ from rq import Queue, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from django_pushjobs import queues, services
+from django_pushjobs import services
+from django_pushjobs.broker import queues
 from django_pushjobs.conf import conf
 from django_pushjobs.exceptions import InvalidPushRequest, InvalidTransition
 from django_pushjobs.models import ApiClient, PushRequest
 from django_pushjobs.signals import push_request_canceled, push_request_submitted
 from django_pushjobs.states import Status
-from django_pushjobs.submissions import Submission
+from django_pushjobs.submission.submissions import Submission
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,19 +192,19 @@ class TestRingStranded:
     def test_rings_for_what_was_started_by_a_worker_that_died_before_it_could_claim(self) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, "started", timedelta(minutes=1))
-        assert services.ring_stranded(10) == 1
+        assert services.enqueue_lost(10) == 1
 
     @pytest.mark.parametrize("status", ["started", "queued"])
     def test_leaves_alone_what_will_be_heard(self, status: str) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, status, timedelta(0))
-        assert services.ring_stranded(10) == 0
+        assert services.enqueue_lost(10) == 0
 
     def test_rings_for_what_redis_has_forgotten(self, redis: Redis) -> None:
         services.submit(recipients=["token"])
         PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
         redis.flushdb()
-        assert services.ring_stranded(10) == 1
+        assert services.enqueue_lost(10) == 1
         assert len(jobs()) == 1
 
 
@@ -232,10 +233,10 @@ def test_the_doorbell_may_wait_for_the_callers_transaction(
 class TestRing:
     def test_writes_what_rq_would_write(self, redis: Redis) -> None:
         """The jobs are made from one mould; RQ's own way has to come to the same."""
-        bells = [queues.Bell(uuid4(), "normal", 0) for _ in range(3)]
-        queues.ring(bells)
+        jobs = [queues.PushJob(uuid4(), "normal", 0) for _ in range(3)]
+        queues.enqueue(jobs)
         target = queues.queue("normal")
-        ours = [redis.hgetall(Job.key_for(bell.job_id)) for bell in bells]
+        ours = [redis.hgetall(Job.key_for(job.job_id)) for job in jobs]
         order = redis.lrange(target.key, 0, -1)
         redis.flushdb()
         settings = conf()
@@ -243,18 +244,18 @@ class TestRing:
             [
                 Queue.prepare_data(
                     queues.JOB,
-                    args=(str(bell.request_id),),
-                    job_id=bell.job_id,
-                    description=f"push request {bell.request_id}",
+                    args=(str(job.request_id),),
+                    job_id=job.job_id,
+                    description=f"push request {job.request_id}",
                     timeout=settings.JOB_TIMEOUT,
                     result_ttl=settings.RESULT_TTL,
                     failure_ttl=settings.FAILURE_TTL,
                     retry=Retry(max=queues.LIVES),
                 )
-                for bell in bells
+                for job in jobs
             ]
         )
-        theirs = [redis.hgetall(Job.key_for(bell.job_id)) for bell in bells]
+        theirs = [redis.hgetall(Job.key_for(job.job_id)) for job in jobs]
         assert order == redis.lrange(target.key, 0, -1)
         assert redis.smembers(target.redis_queues_keys) == {target.key.encode()}
         for mine, other in zip(ours, theirs, strict=True):
@@ -278,4 +279,9 @@ def test_columns_that_nobody_set_stand_at_their_defaults() -> None:
             assert getattr(stored, field.attname) == getattr(row, field.attname), field.name
     stored = PushRequest.objects.get(pk=full.pk)
     assert (stored.reference, stored.collapse_key, stored.priority) == ("r", "k", "high")
-    assert (stored.error_code, stored.attempts, stored.rings, stored.owner) == ("", 0, 0, "")
+    assert (stored.error_code, stored.attempts, stored.enqueues, stored.owner) == (
+        "",
+        0,
+        0,
+        "",
+    )

@@ -21,7 +21,7 @@ import gevent  # noqa: E402
 
 from django_pushjobs.worker import registry  # noqa: E402
 from django_pushjobs.worker.child import come_to_rest, make_worker  # noqa: E402
-from django_pushjobs.worker.options import WorkerOptions  # noqa: E402
+from django_pushjobs.worker.supervisor.options import WorkerOptions  # noqa: E402
 
 
 def main(queues: str, kills: int, longest: float) -> None:

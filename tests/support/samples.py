@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from django_pushjobs.identifiers import delivery_id
 from django_pushjobs.models import Delivery, PushRequest
+from django_pushjobs.models.identifiers import delivery_id
 from django_pushjobs.states import FINAL, DeliveryStatus, Status
 
 

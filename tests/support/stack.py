@@ -174,7 +174,7 @@ class Stack:
         """Submit push requests to ``token-0``, ``token-1`` and so on."""
         self.run(
             "from django_pushjobs.services import submit_many\n"
-            "from django_pushjobs.submissions import Submission\n"
+            "from django_pushjobs.submission.submissions import Submission\n"
             f"submit_many([Submission(recipients=[f'token-{{i}}'], title='Hello', **{fields!r})"
             f" for i in range({count})])"
         )

@@ -148,7 +148,7 @@ def test_e003_wrong_type(key: str, value: Any) -> None:
         ("LEASE", float("nan")),
         ("LEASE", float("inf")),
         ("RELAY_INTERVAL", 0),
-        ("STRANDED_AFTER", -5.0),
+        ("LOST_JOB_AFTER", -5.0),
     ],
 )
 def test_e004_out_of_range(key: str, value: Any) -> None:

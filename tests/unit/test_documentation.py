@@ -20,7 +20,7 @@ from django_pushjobs.checks import RANGES
 from django_pushjobs.conf import Conf
 from django_pushjobs.management.commands.rqgeventworker import Command
 from django_pushjobs.states import DeliveryStatus, Status
-from django_pushjobs.worker.exitcodes import ExitCode
+from django_pushjobs.worker.supervisor.exitcodes import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

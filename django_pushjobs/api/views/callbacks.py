@@ -12,15 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ...callbacks import endpoints, replays
-from ...models import (
-    ApiClient,
-    ApiKey,
-    CallbackEndpoint,
-    CallbackEvent,
-    EndpointState,
-    Scope,
-)
-from .. import callback_schema as schema
+from ...models import ApiClient, ApiKey, CallbackEndpoint, CallbackEvent, EndpointState, Scope
 from ..base import ApiView
 from ..callback_serializers import (
     CallbackAttemptSerializer,
@@ -31,6 +23,7 @@ from ..callback_serializers import (
     ReplaySerializer,
 )
 from ..conditional import ConditionalAuthentication
+from ..openapi import callbacks as schema
 from ..pagination import PushRequestPagination
 
 _Row = TypeVar("_Row", bound=Model)

@@ -9,8 +9,8 @@ from django.template.response import TemplateResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import schema
 from ..base import ApiView
+from ..openapi import document
 
 
 class PublicView(ApiView):
@@ -33,7 +33,7 @@ class OpenApiView(PublicView):
 
     def get(self, request: Request) -> Response:
         mount = request.path.rpartition("/")[0]
-        return Response(schema.document(server=mount or "/"))
+        return Response(document.document(server=mount or "/"))
 
 
 class DocsView(PublicView):

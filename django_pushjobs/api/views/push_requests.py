@@ -20,12 +20,13 @@ from ...callbacks.endpoints import CallbackUrls
 from ...conf import conf
 from ...exceptions import InvalidPushRequest
 from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
-from ...submissions import Submission
-from .. import schema, sse
+from ...submission.submissions import Submission
+from .. import sse
 from ..base import ApiView
 from ..conditional import ConditionalAuthentication, etag_of, known_etag, not_modified
 from ..filters import PushRequestFilter, StrictFilterBackend
 from ..idempotency import accept_once, amend, call_of, response_to
+from ..openapi import document
 from ..pagination import DeliveryPagination, PushRequestPagination
 from ..problems import problem_for
 from ..serializers import (
@@ -73,7 +74,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def get_object(self) -> PushRequest:
         return self.get_queryset().get(pk=self.kwargs["id"])
 
-    @schema.submit
+    @document.submit
     def create(self, request: Request) -> HttpResponseBase:
         validate_only = self._validate_only(request)
         call = call_of(request, self.client)
@@ -98,7 +99,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             answer = amend(call, answer, self._accepted_or_final(made[0]))
         return response_to(answer)
 
-    @schema.submit_batch
+    @document.submit_batch
     @action(detail=False, methods=["post"])
     def batch(self, request: Request) -> HttpResponseBase:
         validate_only = self._validate_only(request)
@@ -119,7 +120,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         respond = partial(self._accepted_batch, items)
         return response_to(accept_once(call, submissions, respond, self.admission))
 
-    @schema.receipts
+    @document.receipts
     @action(detail=False, methods=["post"], scope=Scope.READ)
     def receipts(self, request: Request) -> Response:
         ids = ReceiptsQuerySerializer().read(request.data)
@@ -130,12 +131,12 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             of_few[delivery.request_id].append(delivery)
         return Response({"items": [self._receipt(pk, rows.get(pk), of_few.get(pk)) for pk in ids]})
 
-    @schema.list_
+    @document.list_
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    @schema.retrieve
+    @document.retrieve
     def retrieve(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         preferences = Preferences.of(request.headers)
         tag = None if preferences.wait else known_etag(request)
@@ -151,27 +152,27 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             response.headers[name] = value
         return response
 
-    @schema.events
+    @document.events
     @action(detail=False)
     def events(self, request: Request) -> HttpResponseBase:
         return sse.respond(request, self.client.pk, None)
 
-    @schema.events_of_one
+    @document.events_of_one
     @action(detail=True, url_path="events", url_name="events-of-one")
     def events_of_one(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         return sse.respond(request, self.client.pk, self.get_object())
 
-    @schema.cancel
+    @document.cancel
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         return self._state(services.cancel(self.get_object().pk))
 
-    @schema.retry
+    @document.retry
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **kwargs: Any) -> Response:
         return self._accepted(services.retry(self.get_object().pk))
 
-    @schema.deliveries
+    @document.deliveries
     @action(
         detail=True,
         pagination_class=DeliveryPagination,

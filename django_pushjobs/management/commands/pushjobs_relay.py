@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if once:
             done = relay.sweep()
             self.stdout.write(
-                f"recovered {done.recovered}, expired {done.expired}, rung {done.rung}, "
+                f"recovered {done.recovered}, expired {done.expired}, rung {done.enqueued}, "
                 f"pruned {done.pruned}"
             )
             return

@@ -9,8 +9,8 @@ from typing import Any
 import django_rq
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis import Redis
-from redis.exceptions import RedisError
 
+from ...broker import Unavailable
 from ...conf import conf
 from ...worker import vitals
 from ...worker.vitals import Vitals
@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 if not options["json"]:
                     self.stdout.write("\x1b[H\x1b[2J", ending="")
                 self._show(connection, as_json=options["json"])
-        except RedisError as error:
+        except Unavailable as error:
             raise CommandError(f"Redis is not reachable: {error}") from None
         except KeyboardInterrupt:
             pass

@@ -14,15 +14,15 @@ import setproctitle
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_rq.queues import get_queues
-from redis.exceptions import RedisError
 from rq.worker import DequeueStrategy
 
 from ... import sentry
+from ...broker import Unavailable
 from ...conf import conf
 from ...worker import logs, registry
-from ...worker.arbiter import PROBE, VETERANS, Arbiter
-from ...worker.launcher import MARKER, exec_patched, is_patched
-from ...worker.options import OptionError, WorkerOptions
+from ...worker.supervisor.arbiter import PROBE, VETERANS, Arbiter
+from ...worker.supervisor.launcher import MARKER, exec_patched, is_patched
+from ...worker.supervisor.options import OptionError, WorkerOptions
 
 RELAY = "django_pushjobs.relay.run"
 RELOADER = "django_pushjobs.worker.reloader.run"
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         setproctitle.setproctitle(f"rqgeventworker: {worker_options.name} (arbiter)")
         come_to_rest()
         # An event that the arbiter has not sent at a fork would be sent by the child as well.
-        sentry.ignore("django_pushjobs.worker.arbiter")
+        sentry.ignore("django_pushjobs.worker.supervisor.arbiter")
         with _pid_file(worker_options.pid):
             sys.exit(Arbiter(worker_options, partial(live, options=worker_options)).run())
 
@@ -131,7 +131,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         try:
             namesakes = registry.alive(connection, options.name)
-        except RedisError as error:
+        except Unavailable as error:
             raise CommandError(f"Redis is not reachable: {error}") from None
         finally:
             connection.close()

@@ -1,0 +1,130 @@
+"""Access tokens for Google's APIs, by a service account (RFC 7523)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..transport.connections import Connections
+from ..transport.exchanges import Reply, exchange
+from .answers import Answers
+from .shared_token import Token, TokenUnavailable
+
+_MAX_RESPONSE = 65_536
+
+
+class ServiceAccount:
+    """Asks the authorization server for access tokens.
+
+    google-auth makes the assertion and reads the answer; what it sends goes over our connections,
+    which wait in gevent's hub.
+
+    :param credentials: the key file of a service account, or what stands in it.
+    :param scope: what the tokens are good for.
+    :param timeout: seconds for one call in all.
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :raises ValueError: this is not the key of a service account, or google-auth is missing.
+    """
+
+    def __init__(
+        self,
+        credentials: str | Mapping[str, Any],
+        *,
+        scope: str,
+        answers: Answers,
+        connect_timeout: float,
+        timeout: float,
+        ca_file: str | None,
+    ) -> None:
+        try:
+            from google.oauth2 import service_account
+        except ImportError as error:
+            raise ValueError(f"needs the extra django-pushjobs[fcm]: {error}") from error
+        info = _info(credentials)
+        maker: Any = service_account.Credentials
+        try:
+            self._credentials = maker.from_service_account_info(info, scopes=[scope])
+        except Exception as error:
+            # The message of a parser may hold what it could not parse.
+            raise ValueError(
+                f"credentials are not the key of a service account ({type(error).__name__})"
+            ) from None
+        self.project = str(info.get("project_id") or "")
+        self._answers = answers
+        self._timeout = timeout
+        self._server = Connections(
+            info["token_uri"], size=2, connect_timeout=connect_timeout, ca_file=ca_file
+        )
+
+    def fetch(self) -> Token:
+        """Return a new access token.
+
+        :raises TokenUnavailable: CONFIG where the key is refused, RETRY where nobody answers.
+        """
+        from google.auth import exceptions
+
+        try:
+            self._credentials.refresh(self._call)
+        except exceptions.GoogleAuthError as error:
+            refused = isinstance(error, exceptions.RefreshError) and not error.retryable
+            word = "bad_credentials" if refused else "no_token"
+            raise TokenUnavailable(self._answers.outcome(word)) from None
+        expiry: datetime | None = self._credentials.expiry
+        seconds = 3_600.0
+        if expiry is not None:
+            seconds = expiry.replace(tzinfo=UTC).timestamp() - time.time()
+        return Token(str(self._credentials.token), time.monotonic() + seconds)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _call(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> _Response:
+        """The transport that google-auth asks for: ``google.auth.transport.Request``."""
+        from google.auth.exceptions import TransportError
+
+        error: Any = TransportError
+        body = body or b""
+        lines = [
+            f"{method} {self._server.path} HTTP/1.1",
+            f"Host: {self._server.authority}",
+            f"Content-Length: {len(body)}",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
+        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        reply = exchange(self._server, request, timeout=self._timeout, max_response=_MAX_RESPONSE)
+        if isinstance(reply.answer, str):
+            raise error(reply.answer)
+        return _Response(reply, reply.answer)
+
+
+class _Response:
+    """``google.auth.transport.Response``."""
+
+    def __init__(self, reply: Reply, status: int) -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = {}
+        self.data = reply.body
+
+
+def _info(credentials: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(credentials, Mapping):
+        return credentials
+    try:
+        info = json.loads(Path(credentials).read_text("utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"credentials cannot be read ({type(error).__name__})") from None
+    if not isinstance(info, dict):
+        raise ValueError("credentials are not the key of a service account")
+    return info

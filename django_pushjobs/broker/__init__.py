@@ -1,0 +1,5 @@
+"""The only door to Redis and RQ: queues, leases, and whatever processes have to agree on."""
+
+from redis.exceptions import RedisError as Unavailable
+
+__all__ = ["Unavailable"]

@@ -1,0 +1,355 @@
+"""The doorbell: the only door to django-rq.
+
+A job carries nothing but the key of a push request. The row is the truth; a job that is lost is
+rung for again, and one too many finds nothing to claim.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid4
+
+import django_rq
+import django_rq.settings
+from django.utils import timezone
+from redis import Redis
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
+from rq import Queue, Retry
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException as JobTimeout
+from rq.utils import as_text, str_to_date
+
+from ..conf import conf
+from ..runtime.processes import is_dead, new_token
+from ..states import Priority
+
+__all__ = [
+    "JobTimeout",
+    "Lease",
+    "PushJob",
+    "callback_queue",
+    "connection",
+    "depth",
+    "enqueue",
+    "enqueue_callbacks",
+    "is_reachable",
+    "lost",
+    "note_started",
+    "queue",
+    "withdraw",
+]
+
+logger = logging.getLogger(__name__)
+
+#: How often RQ may put a job back whose worker has died.
+LIVES = 10
+
+#: Jobs that are enqueued in one call: Redis serves nobody else meanwhile.
+BATCH = 500
+
+JOB = "django_pushjobs.jobs.run_push_request"
+
+CALLBACK_JOB = "django_pushjobs.jobs.call_endpoint"
+#: Seconds; the job ends by itself long before.
+CALLBACK_JOB_TIMEOUT = 120
+#: Seconds after which a job that was not heard of counts as lost.
+NOTED_FOR = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PushJob:
+    """The job of one push request: what is needed to enqueue it, and to find it again.
+
+    ``enqueues`` says how often the request was enqueued before, so that every job has an id of its
+    own and RQ's record of an earlier one cannot be mistaken for it.
+    """
+
+    request_id: UUID
+    priority: str
+    enqueues: int
+
+    @property
+    def job_id(self) -> str:
+        return f"push-{self.request_id.hex}-{self.enqueues + 1}"
+
+
+def queue(priority: str) -> Queue:
+    """Return the RQ queue for a priority, with the JSON serializer: nothing is unpickled.
+
+    It is made once and kept, with its connections: a new one asks Redis for its version first.
+    """
+    return _named(conf().QUEUES[priority])
+
+
+def _named(name: str) -> Queue:
+    configuration = django_rq.settings.QUEUES[name]
+    kept = _kept.get(name)
+    if kept is None or kept[0] is not configuration:
+        kept = configuration, django_rq.get_queue(name, serializer=JSONSerializer)
+        # A hundred at most is redis-py's default; greenlets are more, and each call is brief.
+        kept[1].connection.connection_pool.max_connections = 2**31
+        _kept[name] = kept
+    return kept[1]
+
+
+#: Queues by name, with the settings they were made from. redis-py sees to it that connections
+#: are not shared across a fork.
+_kept: dict[str, tuple[object, Queue]] = {}
+
+
+def connection() -> Redis:
+    """Return the connection to Redis, for what all processes have to agree on besides the queues.
+
+    Of several servers it is the one with the queue of normal priority. Answers are bytes.
+    """
+    return queue(Priority.NORMAL).connection
+
+
+def enqueue(push_jobs: Iterable[PushJob]) -> None:
+    """Enqueue the jobs for ``push_jobs``, one round trip a queue.
+
+    Call it after the commit that made the rows QUEUED.
+
+    Writes what ``Queue.enqueue_many`` writes, at a fifth of its cost: the jobs are all alike, so
+    RQ makes one of them, and Redis the others, which differ from it by their key.
+
+    :raises redis.exceptions.RedisError: Redis did not take them; some may be enqueued all the
+        same, which does no harm.
+    """
+    for _, batch in _by_queue(push_jobs):
+        target = queue(batch[0].priority)
+        template = _job(target, _NOBODY)
+        target._prepare_for_queue(template)
+        fields, data = template.to_dict(), template.data
+        del fields["data"], fields["description"]
+        script = target.connection.register_script(_ENQUEUE)
+        alike = [part for field in fields.items() for part in field]
+        for start in range(0, len(batch), BATCH):
+            arguments: list[Any] = [Job.redis_job_namespace_prefix, len(alike), *alike]
+            for push_job in batch[start : start + BATCH]:
+                key = str(push_job.request_id)
+                arguments += (
+                    push_job.job_id,
+                    zlib.compress(data.replace(_NOBODY.encode(), key.encode())),
+                    _description(key),
+                )
+            script(keys=[target.redis_queues_keys, target.key], args=arguments)
+
+
+#: Put jobs on the queue KEYS[2], of those that KEYS[1] lists. ARGV holds how the key of a job
+#: begins, the number of what follows, the fields that all of them have, and then id, data and
+#: description of each. See rq.Queue.enqueue_many for what is written.
+_ENQUEUE = """
+local prefix, alike = ARGV[1], tonumber(ARGV[2])
+local fields, ids = {}, {}
+for i = 1, alike do fields[i] = ARGV[2 + i] end
+for first = alike + 3, #ARGV, 3 do
+    redis.call('HSET', prefix .. ARGV[first], 'data', ARGV[first + 1],
+        'description', ARGV[first + 2], unpack(fields))
+    ids[#ids + 1] = ARGV[first]
+end
+redis.call('SADD', KEYS[1], KEYS[2])
+redis.call('RPUSH', KEYS[2], unpack(ids))
+"""
+
+#: Stands for the key of a push request.
+_NOBODY = str(UUID(int=0))
+
+
+def _job(target: Queue, request_id: str) -> Job:
+    settings = conf()
+    return target.create_job(
+        JOB,
+        args=(request_id,),
+        description=_description(request_id),
+        timeout=settings.JOB_TIMEOUT,
+        result_ttl=settings.RESULT_TTL,
+        failure_ttl=settings.FAILURE_TTL,
+        # For a worker that dies with the job: RQ puts it back on the queue. One that fails is
+        # tried again as well, but finds that its request waits, and ends.
+        retry=Retry(max=LIVES),
+    )
+
+
+def _description(request_id: str) -> str:
+    return f"push request {request_id}"
+
+
+def withdraw(push_job: PushJob) -> None:
+    """Take the job of ``push_job`` off its queue, if it is still there.
+
+    Only saves a worker the look: a job whose row is not QUEUED any more does nothing. So a
+    Redis that is down is no error here.
+    """
+    try:
+        job = Job.fetch(
+            push_job.job_id,
+            connection=queue(push_job.priority).connection,
+            serializer=JSONSerializer,
+        )
+        job.delete()
+    except (NoSuchJobError, InvalidJobOperation):
+        pass
+    except RedisError as error:
+        logger.warning("Job %s stays on its queue: %s", push_job.job_id, error)
+
+
+def lost(push_jobs: Iterable[PushJob]) -> list[PushJob]:
+    """Return the push_jobs that nobody will hear: their job is neither on a queue nor just started.
+
+    The first thing a job does is to claim its request. One that was started long ago, and has
+    not, did so on a host that is gone, which RQ finds out much later.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    gone: list[PushJob] = []
+    for _, group in _by_queue(push_jobs):
+        with queue(group[0].priority).connection.pipeline(transaction=False) as pipeline:
+            for push_job in group:
+                pipeline.hmget(Job.key_for(push_job.job_id), "status", "started_at")
+            records = pipeline.execute()
+        gone += [b for b, r in zip(group, records, strict=True) if not _will_run(*r)]
+    return gone
+
+
+def _will_run(status: bytes | None, started_at: bytes | None) -> bool:
+    if status == JobStatus.QUEUED.value.encode():
+        return True
+    if status != JobStatus.STARTED.value.encode() or not started_at:
+        return False
+    age = timezone.now() - str_to_date(started_at)
+    return bool(age < timedelta(seconds=conf().LOST_JOB_AFTER))
+
+
+def _by_queue(push_jobs: Iterable[PushJob]) -> Iterator[tuple[str, list[PushJob]]]:
+    names = conf().QUEUES
+    ordered = sorted(push_jobs, key=lambda push_job: names[push_job.priority])
+    for name, group in groupby(ordered, key=lambda push_job: names[push_job.priority]):
+        yield name, list(group)
+
+
+def callback_queue() -> Queue:
+    """Return the RQ queue for callbacks."""
+    return _named(conf().CALLBACK_QUEUE or conf().QUEUES[Priority.LOW])
+
+
+def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
+    """Enqueue a job for each callback endpoint that has none on the queue.
+
+    Call it after the commit that wrote the events. A note in Redis says that a job is on its way;
+    the job takes the note off before it looks, so it sees whatever was committed until then.
+
+    :raises redis.exceptions.RedisError: Redis did not take them.
+    """
+    target = callback_queue()
+    ids = list(endpoint_ids)
+    with target.connection.pipeline(transaction=False) as pipeline:
+        for endpoint_id in ids:
+            pipeline.set(_note(endpoint_id), 1, nx=True, ex=NOTED_FOR)
+        noted = pipeline.execute()
+    silent = [endpoint_id for endpoint_id, is_new in zip(ids, noted, strict=True) if is_new]
+    if silent:
+        settings = conf()
+        target.enqueue_many(
+            [
+                Queue.prepare_data(
+                    CALLBACK_JOB,
+                    args=(str(endpoint_id),),
+                    job_id=f"callbacks-{uuid4().hex}",
+                    description=f"callbacks to {endpoint_id}",
+                    timeout=CALLBACK_JOB_TIMEOUT,
+                    result_ttl=settings.RESULT_TTL,
+                    failure_ttl=settings.FAILURE_TTL,
+                    retry=Retry(max=LIVES),
+                )
+                for endpoint_id in silent
+            ]
+        )
+
+
+def note_started(endpoint_id: UUID) -> None:
+    """Take the note off: the job of the endpoint runs.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    callback_queue().connection.delete(_note(endpoint_id))
+
+
+def _note(endpoint_id: UUID) -> str:
+    return f"pushjobs:callbacks:{endpoint_id.hex}"
+
+
+def is_reachable() -> bool:
+    """Return whether Redis answers."""
+    try:
+        return bool(connection().ping())
+    except RedisError:
+        return False
+
+
+def depth() -> dict[str, int]:
+    """Return how many jobs wait on each of our queues."""
+    names = {*conf().QUEUES.values(), callback_queue().name}
+    return {name: django_rq.get_queue(name).count for name in sorted(names)}
+
+
+class Lease:
+    """What one process of a site holds at a time, for as long as it renews it.
+
+    :param seconds: how long it holds without being renewed.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._name = f"pushjobs:lease:{name}"
+        self._seconds = seconds
+        self._lock: Lock | None = None
+
+    def hold(self) -> bool:
+        """Take it or renew it; return whether it is ours.
+
+        Without Redis it is everybody's: what it guards must do no harm when it is done twice.
+        """
+        try:
+            if self._lock is not None:
+                try:
+                    return bool(self._lock.reacquire())
+                except LockError:
+                    self._lock = None
+            lock = connection().lock(
+                self._name, timeout=self._seconds, blocking=False, thread_local=False
+            )
+            if not lock.acquire(token=new_token()) and not self._inherit(lock):
+                return False
+        except RedisError:
+            return True
+        self._lock = lock
+        return True
+
+    def _inherit(self, lock: Lock) -> bool:
+        """Take it from a process that is certainly dead, before it runs out."""
+        holder = as_text(connection().get(self._name) or "")
+        if not holder or not is_dead(holder):
+            return False
+        try:
+            lock.do_release(holder)
+        except LockError:
+            pass  # somebody else was first
+        return bool(lock.acquire(token=new_token()))
+
+    def drop(self) -> None:
+        """Give it back, so that the next one need not wait until it runs out."""
+        if self._lock is not None:
+            try:
+                self._lock.release()
+            except RedisError:
+                pass
+            self._lock = None

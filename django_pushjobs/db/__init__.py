@@ -1,0 +1,1 @@
+"""Tools on top of the ORM; they know no model of ours."""

@@ -1,0 +1,153 @@
+"""What providers say of addresses, drawn through to the devices.
+
+A dead address drops its device, with the evidence beside it. But where most of what a backend
+pushes comes back dead, it is not the devices that died: somebody has mixed up the provider's
+sandbox and production, or the keys of two apps. Then no device is dropped, those that were dropped
+in the last minutes live again, and the backend is paused as it is when credentials are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from ..conf import conf
+from ..devices import OPERATOR
+from ..limits import breaker
+from ..models import Device, DeviceState, address_hash
+from ..states import DeliveryStatus
+
+if TYPE_CHECKING:
+    from .settlements import DeliveryResult, Settlement
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that are looked at together.
+WINDOW: Final = 300.0
+#: So many devices have to die in a window before that may be a wave.
+WAVE_MINIMUM: Final = 20
+
+WAVE_DETAIL: Final = (
+    "most addresses are said to be dead: are the provider's sandbox and production, or the "
+    "credentials of two apps, mixed up?"
+)
+
+
+class Tally:
+    """Pushes of one backend by this process in the last :data:`WINDOW` seconds."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[float, int, int, int]] = deque()
+        self.pushes = self.dead = self.devices = 0
+
+    def add(self, pushes: int, dead: int, devices: int) -> None:
+        """Count pushes, the addresses among them that are dead, and the devices among those."""
+        now = time.monotonic()
+        self._entries.append((now, pushes, dead, devices))
+        self.pushes += pushes
+        self.dead += dead
+        self.devices += devices
+        while self._entries[0][0] < now - WINDOW:
+            _, pushes, dead, devices = self._entries.popleft()
+            self.pushes -= pushes
+            self.dead -= dead
+            self.devices -= devices
+
+    @property
+    def is_wave(self) -> bool:
+        share = conf().DEAD_WAVE_SHARE
+        return self.devices >= WAVE_MINIMUM and self.dead > share * self.pushes
+
+
+_tallies: dict[str, Tally] = {}
+
+
+def forget() -> None:
+    """Begin to count anew."""
+    _tallies.clear()
+
+
+def note_outcomes(settlements: Sequence[Settlement], *, using: str) -> None:
+    """Draw conclusions from what was settled, in the same transaction. Costs a few additions where
+    nothing is dropped, and no query."""
+    registered = set(conf().DEVICE_BACKENDS.values())
+    if not registered:
+        return
+    for backend in {s.backend for s in settlements} & registered:
+        mine = [s for s in settlements if s.backend == backend]
+        dead = {
+            address_hash(result.address): (settlement.root_id, result)
+            for settlement in mine
+            if settlement.counts["dropped"]
+            for result in settlement.deliveries
+            if result.status is DeliveryStatus.DROPPED
+        }
+        devices = _devices(backend, dead, using) if dead else []
+        tally = _tallies.setdefault(backend, Tally())
+        tally.add(sum(len(s.deliveries) for s in mine), len(dead), len(devices))
+        if not devices:
+            continue
+        pause = breaker.pauses(using=using).get(backend)
+        if tally.is_wave or (pause is not None and pause.error_code == breaker.DEAD_WAVE):
+            _stop(backend, using)
+        else:
+            _drop(devices, dead, using)
+
+
+def _devices(
+    backend: str, dead: Mapping[str, tuple[UUID, DeliveryResult]], using: str
+) -> list[Device]:
+    """Return the active devices with these addresses, locked, that were registered before."""
+    rows = Device.objects.using(using).filter(
+        address_hash__in=list(dead), backend=backend, state=DeviceState.ACTIVE
+    )
+    locked = rows.select_for_update().order_by("pk").only("address_hash", "registered_at")
+    # Somebody who came back while the push was under way is not who was meant.
+    return [d for d in locked if d.registered_at <= dead[d.address_hash][1].started_at]
+
+
+def _drop(
+    devices: Sequence[Device], dead: Mapping[str, tuple[UUID, DeliveryResult]], using: str
+) -> None:
+    now = timezone.now()
+    for device in devices:
+        request_id, result = dead[device.address_hash]
+        device.state = DeviceState.DROPPED
+        device.reason = result.error_code[:64] or "dropped"
+        device.evidence = _evidence(request_id, result)
+        device.state_changed_at = now
+    fields = ["state", "reason", "evidence", "state_changed_at"]
+    Device.objects.using(using).bulk_update(devices, fields, batch_size=500)
+    logger.info("%d devices are dropped: their addresses are dead", len(devices))
+
+
+def _evidence(request_id: UUID, result: DeliveryResult) -> dict[str, Any]:
+    return {
+        "detail": result.error,
+        "push_request": str(request_id),
+        "delivery": str(result.delivery_id),
+    }
+
+
+def _stop(backend: str, using: str) -> None:
+    revived = _revive(backend, timezone.now() - timedelta(seconds=WINDOW), using)
+    if breaker.pause(backend, breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
+        logger.error("Backend %r: %s %d devices live again", backend, WAVE_DETAIL, revived)
+    _tallies.pop(backend, None)
+
+
+def _revive(backend: str, since: datetime, using: str) -> int:
+    """Make those active again that were dropped since then by the word of the provider."""
+    dropped = Device.objects.using(using).filter(
+        backend=backend, state=DeviceState.DROPPED, state_changed_at__gte=since
+    )
+    return dropped.exclude(reason=OPERATOR).update(
+        state=DeviceState.ACTIVE, reason="", evidence={}, state_changed_at=timezone.now()
+    )

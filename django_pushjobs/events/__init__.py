@@ -1,0 +1,1 @@
+"""What moved, as a stream for each client that listens."""

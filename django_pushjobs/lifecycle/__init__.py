@@ -1,0 +1,1 @@
+"""What every move of a push request brings with it: jobs are enqueued, listeners are told."""

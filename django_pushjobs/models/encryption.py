@@ -1,0 +1,41 @@
+"""Secrets that must be read again, such as those that sign: encrypted under the SECRET_KEY."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from ..exceptions import SecretUnreadable
+
+
+def encrypt(secret: str) -> str:
+    """Return ``secret`` as it may be stored."""
+    return _cipher().encrypt(secret.encode()).decode()
+
+
+def decrypt(stored: str) -> str:
+    """Return what was given to :func:`encrypt`.
+
+    :raises SecretUnreadable: it was encrypted under a key that is neither ``SECRET_KEY`` nor one
+        of ``SECRET_KEY_FALLBACKS``.
+    """
+    try:
+        return _cipher().decrypt(stored.encode()).decode()
+    except InvalidToken:
+        raise SecretUnreadable from None
+
+
+def _cipher() -> MultiFernet:
+    return MultiFernet(
+        [Fernet(_derived(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    )
+
+
+def _derived(key: str | bytes) -> bytes:
+    # SECRET_KEY has many uses; this one shall have a key of its own.
+    data = key if isinstance(key, bytes) else key.encode()
+    digest = hashlib.blake2b(data, digest_size=32, person=b"pushjobs.secrets").digest()
+    return base64.urlsafe_b64encode(digest)

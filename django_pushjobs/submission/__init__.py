@@ -1,0 +1,1 @@
+"""What is asked of us: checked, and stored once."""

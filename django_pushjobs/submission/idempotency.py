@@ -1,0 +1,165 @@
+"""Calls that may be repeated: the first one acts, all get its answer.
+
+After the IETF draft "The Idempotency-Key HTTP Header Field" (-08). The answer is stored in the
+transaction that stores the rows, so there is either both or nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, OperationalError, connections, router
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .. import services
+from ..conf import conf
+from ..exceptions import PushJobsError
+from ..limits.admission import Admission
+from ..models import ApiClient, IdempotencyRecord, PushRequest
+from .submissions import Submission
+
+MAX_KEY = 255
+#: Records that one :func:`prune` deletes.
+PRUNE_LIMIT = 1_000
+#: Seconds for which PostgreSQL lets a call wait for another with the same key.
+PATIENCE = 5
+
+
+class KeyReused(PushJobsError):
+    """The client has used this key for another call."""
+
+
+class CallInProgress(PushJobsError):
+    """A call with this key is being answered at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered: status, headers of this answer alone, and the body as it went out."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    expires_at: datetime
+    replayed: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that may be repeated.
+
+    :param key: as the client sent it, without quotes; 1 to 255 characters.
+    :param fingerprint: see :func:`fingerprint`.
+    """
+
+    client: ApiClient
+    key: str
+    fingerprint: str
+
+    def stored(self) -> Answer | None:
+        """Return what was answered to it before, or None.
+
+        :raises KeyReused: the key belongs to another call.
+        """
+        record = self._records().first()
+        if record is None:
+            return None
+        if record.expires_at <= timezone.now():
+            self._records().filter(pk=record.pk).delete()
+            return None
+        if record.fingerprint != self.fingerprint:
+            raise KeyReused
+        return Answer(record.status, record.headers, record.body, record.expires_at, replayed=True)
+
+    def accept(
+        self,
+        submissions: Sequence[Submission],
+        answer: Callable[[Sequence[PushRequest]], tuple[int, Mapping[str, str], str]],
+        admission: Admission | None = None,
+    ) -> Answer:
+        """Accept ``submissions`` once, and return the answer that is stored with them.
+
+        :param answer: makes status, headers and body of the rows before they are stored.
+        :raises KeyReused: the key belongs to another call, which was a moment faster.
+        :raises CallInProgress: that takes too long to wait for.
+        """
+        made: list[Answer] = []
+        expires_at = timezone.now() + timedelta(seconds=conf().IDEMPOTENCY_TTL)
+
+        def store(rows: Sequence[PushRequest], using: str) -> None:
+            given = Answer(*answer(rows), expires_at)
+            if connections[using].vendor == "postgresql":
+                with connections[using].cursor() as cursor:
+                    cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+            IdempotencyRecord.objects.using(using).create(
+                client=self.client,
+                key=_digest(self.key),
+                fingerprint=self.fingerprint,
+                status=given.status,
+                headers=dict(given.headers),
+                body=given.body,
+                expires_at=expires_at,
+            )
+            made.append(given)
+
+        try:
+            # The record comes first: whoever repeats this call waits for it, and stores nothing.
+            services.accept(submissions, client=self.client, admission=admission, first=store)
+        except IntegrityError:
+            if (earlier := self.stored()) is None:
+                raise
+            return earlier
+        except OperationalError as error:
+            if _waited_too_long(error):
+                raise CallInProgress from None
+            raise
+        return made[0]
+
+    def amend(self, answer: Answer) -> None:
+        """Keep ``answer`` in place of the first one: the call has waited for more."""
+        self._records().update(status=answer.status, headers=dict(answer.headers), body=answer.body)
+
+    def _records(self) -> QuerySet[IdempotencyRecord]:
+        # Where it is written: a replica may not have it yet.
+        using = router.db_for_write(IdempotencyRecord)
+        return IdempotencyRecord.objects.using(using).filter(
+            client=self.client, key=_digest(self.key)
+        )
+
+
+def fingerprint(method: str, path: str, body: Any) -> str:
+    """Return the SHA-256 of a call: alike for bodies that are the same JSON."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return _digest(f"{method} {path}\n{canonical}")
+
+
+def expired(now: datetime) -> QuerySet[IdempotencyRecord]:
+    """Return the answers whose time is over."""
+    using = router.db_for_write(IdempotencyRecord)
+    return IdempotencyRecord.objects.using(using).filter(expires_at__lte=now)
+
+
+def prune(now: datetime, limit: int = PRUNE_LIMIT) -> int:
+    """Delete up to ``limit`` answers whose time is over; return how many."""
+    ids = list(expired(now).values_list("pk", flat=True)[:limit])
+    return expired(now).filter(pk__in=ids).delete()[0]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _waited_too_long(error: OperationalError) -> bool:
+    """Whether the database gave up waiting for another transaction, or broke a deadlock."""
+    cause = error.__cause__
+    # PostgreSQL: lock_not_available; MySQL: ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK.
+    return getattr(cause, "sqlstate", None) == "55P03" or getattr(cause, "args", ())[:1] in (
+        (1205,),
+        (1213,),
+    )

@@ -1,0 +1,167 @@
+"""Whether a URL that somebody else chose may be posted to, and at which addresses.
+
+A third party names where its callbacks go, and a browser names where its pushes go. Neither may
+make us talk to our own network (server-side request forgery). So the URL is checked as it stands
+(:func:`parse`), its host is looked up, every address it has must be one of the public internet
+(:func:`resolve`), and the connection goes to an address that was checked: asking twice would give
+the name a chance to change its mind in between (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ..conf import conf
+from ..exceptions import DestinationRefused
+
+MAX_URL: Final = 2_048
+
+#: What ``socket.getaddrinfo`` returns of one address: family, type, protocol, name, address.
+AddressInfo = tuple[Any, Any, int, str, Any]
+#: Host and port to addresses, as ``socket.getaddrinfo`` does.
+Lookup = Callable[..., Sequence[AddressInfo]]
+
+#: RFC 3986 without what some parser or other reads differently: no userinfo, no fragment, no
+#: backslash, no percent sign in the host.
+_URL = re.compile(
+    r"https?://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
+)
+#: A host whose last label is a number is an IPv4 address to some resolvers, in whatever notation:
+#: 2130706433, 0x7f.1, 0177.0.0.1 (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
+
+#: RFC 6052, section 2.1: the last 32 bits are the IPv4 address that is meant.
+_NAT64 = IPv6Network("64:ff9b::/96")
+#: The only part of IPv6 from which public addresses are given out (RFC 4291, section 2.4).
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A URL that may be posted to, as far as that can be told from the URL alone."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+
+def parse(url: str) -> Destination:
+    """Return the parts of ``url``.
+
+    :raises DestinationRefused: it is no URL to post to, holds a user name or a password, names
+        an address in an unusual notation, or is not https, which ``INSECURE_DESTINATIONS`` allows.
+    """
+    if not isinstance(url, str) or len(url) > MAX_URL:
+        raise DestinationRefused("invalid_url", f"A URL has {MAX_URL} characters at most.")
+    authority = re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0]
+    if "@" in authority:
+        raise DestinationRefused("credentials", "The URL holds a user name or a password.")
+    match = _URL.fullmatch(url)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        match = None
+    if match is None or not host or port == 0:
+        raise DestinationRefused("invalid_url", "This is not the URL of a web server.")
+    if parts.scheme != "https" and not conf().INSECURE_DESTINATIONS:
+        raise DestinationRefused("https_required", "The URL must begin with https://.")
+    _check_host(host)
+    return Destination(url, parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
+
+
+def _check_host(host: str) -> None:
+    if ":" in host:
+        _check_address(host)
+    elif _ENDS_IN_A_NUMBER.fullmatch(host):
+        try:
+            IPv4Address(host)  # four decimal numbers without leading zeros, and nothing else
+        except ValueError:
+            raise DestinationRefused(
+                "numeric_host", "The host looks like an address in an unusual notation."
+            ) from None
+        _check_address(host)
+
+
+def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[AddressInfo]:
+    """Look ``host`` up, and return its addresses to connect to. All of them have been checked.
+
+    :param lookup: asked instead of ``socket.getaddrinfo``.
+    :raises DestinationRefused: it has no address, or one that is not of the public internet.
+    """
+    try:
+        found = list((lookup or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError):
+        found = []
+    if not found:
+        raise DestinationRefused("unresolvable", "The host has no address.", transient=True)
+    for *_, address in found:
+        _check_address(address[0])
+    return found
+
+
+def check(url: str, *, lookup: Lookup | None = None) -> Destination:
+    """Check ``url`` and the addresses that its host has now; see :func:`parse`, :func:`resolve`.
+
+    :raises DestinationRefused: see there.
+    """
+    destination = parse(url)
+    resolve(destination.host, destination.port, lookup=lookup)
+    return destination
+
+
+def is_public(address: str) -> bool:
+    """Return True for an IP address of the public internet.
+
+    Of an IPv6 address that stands for an IPv4 address (IPv4-mapped, NAT64), that one counts.
+    """
+    try:
+        meant = _unwrapped(ip_address(address))
+    except ValueError:  # such as one with a zone
+        return False
+    if isinstance(meant, IPv6Address) and meant not in _GLOBAL_UNICAST:
+        return False
+    return meant.is_global and not any(meant in network for network in _special_networks())
+
+
+def _check_address(address: str) -> None:
+    if is_public(address):
+        return
+    if conf().INSECURE_DESTINATIONS and _is_loopback(address):
+        return
+    # Without the address: what our resolver knows is nobody else's business.
+    raise DestinationRefused("forbidden_address", "The host is not on the public internet.")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return _unwrapped(ip_address(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
+
+
+@cache
+def _special_networks() -> list[IPv4Network | IPv6Network]:
+    """Return the networks that lead somewhere else, by a list that is kept for this purpose."""
+    # Imported at first use: it brings an HTTP client that is not used here.
+    from AntiSSRF import IPAddressRanges
+
+    return [ip_network(network) for network in IPAddressRanges.recommended_latest]

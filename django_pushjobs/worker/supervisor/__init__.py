@@ -1,0 +1,1 @@
+"""The process that forks, watches and replaces the others: the standard library only."""

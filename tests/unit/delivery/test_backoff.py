@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from django_pushjobs.delivery.backoff import (
+    MAX_RETRY_AFTER,
+    backoff,
+    next_attempt,
+    parse_retry_after,
+)
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> Iterator[None]:
+    state = random.getstate()
+    random.seed(7)
+    yield
+    random.setstate(state)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "ceiling"), [(1, 2), (2, 4), (3, 8), (9, 512), (10, 600), (50, 600), (10_000, 600)]
+)
+def test_the_ceiling_doubles_up_to_the_cap(attempt: int, ceiling: float) -> None:
+    waits = [backoff(attempt, base=2, cap=600) for _ in range(2_000)]
+    assert 0 <= min(waits) < ceiling * 0.05
+    assert ceiling * 0.95 < max(waits) <= ceiling
+
+
+def test_no_base_is_no_wait() -> None:
+    assert backoff(5, base=0, cap=600) == 0
+
+
+def test_the_provider_is_never_asked_earlier_than_it_said() -> None:
+    for attempt in range(1, 20):
+        due = next_attempt(NOW, attempt, base=2, cap=600, retry_after=30)
+        assert due is not None
+        assert due >= NOW + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [(1e300, MAX_RETRY_AFTER), (math.inf, MAX_RETRY_AFTER), (-50.0, 0), (math.nan, 0)],
+)
+def test_a_senseless_wish_does_no_harm(retry_after: float, seconds: float) -> None:
+    due = next_attempt(NOW, 1, base=0, cap=0, retry_after=retry_after)
+    assert due == NOW + timedelta(seconds=seconds)
+
+
+def test_nothing_is_tried_again_once_it_has_expired() -> None:
+    limits = {"base": 0.0, "cap": 0.0}
+    expires_at = NOW + timedelta(seconds=60)
+    assert next_attempt(NOW, 1, **limits, retry_after=60, expires_at=expires_at) is None
+    assert next_attempt(NOW, 1, **limits, retry_after=59, expires_at=expires_at) is not None
+    assert next_attempt(NOW, 1, **limits, expires_at=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 120 ", 120),
+        ("99999999999", MAX_RETRY_AFTER),
+        ("9" * 5_000, MAX_RETRY_AFTER),
+        ("Thu, 01 Jan 2026 12:01:30 GMT", 90),
+        ("Thu, 01 Jan 2026 12:01:30 -0000", 90),
+        ("Thursday, 01-Jan-26 12:01:30 GMT", 90),
+        ("Thu Jan  1 12:01:30 2026", 90),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0),
+        ("Thu, 01 Jan 9999 12:00:00 GMT", MAX_RETRY_AFTER),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("soon", None),
+        ("Thu, 32 Jan 2026 12:00:00 GMT", None),
+        ("Thu, 01 Jan 99999 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+def test_a_date_is_compared_with_the_clock() -> None:
+    assert parse_retry_after("Thu, 01 Jan 1970 00:00:00 GMT") == 0
