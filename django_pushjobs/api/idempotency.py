@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from ..limits.admission import Admission
 from ..models import ApiClient, PushRequest
-from ..submission.idempotency import MAX_KEY, Answer, Call, fingerprint
+from ..submission.idempotency import MAX_KEY, IdempotentCall, StoredAnswer, fingerprint
 from ..submission.submissions import Submission
 from .base import ResourceRenderer
 
@@ -24,7 +24,7 @@ EXPIRES = "Idempotency-Expires"
 REPLAYED = "Idempotent-Replayed"
 
 
-def call_of(request: Request, client: ApiClient) -> Call | None:
+def call_of(request: Request, client: ApiClient) -> IdempotentCall | None:
     """Return the call that may be repeated, or None where it has no key.
 
     :raises ValidationError: the key is malformed.
@@ -32,20 +32,22 @@ def call_of(request: Request, client: ApiClient) -> Call | None:
     if HEADER not in request.headers:
         return None
     key = _key(request.headers[HEADER].strip())
-    return Call(client, key, fingerprint(request.method or "", request.path, request.data))
+    return IdempotentCall(
+        client, key, fingerprint(request.method or "", request.path, request.data)
+    )
 
 
 def accept_once(
-    call: Call,
+    call: IdempotentCall,
     submissions: Sequence[Submission],
     respond: Callable[[Sequence[PushRequest]], Response],
     admission: Admission | None,
-) -> Answer:
+) -> StoredAnswer:
     """Accept ``submissions`` where ``call`` is new, and return the answer that is kept."""
     return call.accept(submissions, lambda rows: _parts(respond(rows)), admission)
 
 
-def amend(call: Call, answer: Answer, response: Response) -> Answer:
+def amend(call: IdempotentCall, answer: StoredAnswer, response: Response) -> StoredAnswer:
     """Keep ``response`` in place of ``answer``, and return it."""
     status, headers, body = _parts(response)
     better = replace(answer, status=status, headers=headers, body=body)
@@ -58,7 +60,7 @@ def _parts(response: Response) -> tuple[int, dict[str, str], str]:
     return response.status_code, headers, ResourceRenderer().render(response.data).decode()
 
 
-def response_to(answer: Answer) -> HttpResponse:
+def response_to(answer: StoredAnswer) -> HttpResponse:
     """Return the answer with the very bytes that were stored."""
     headers = {**answer.headers, EXPIRES: http_date(answer.expires_at.timestamp())}
     if answer.replayed:

@@ -14,9 +14,9 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.request import Request
 
 from ..events import streams
+from ..events.change import Change
 from ..events.listeners import Lagging, Listener, can_listen, hub
 from ..events.streams import Event
-from ..lifecycle.announcements import Change
 from ..models import PushRequest
 from .waiting import release_connections
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..limits.admission import Admission, Policy, Reading
+from ..limits.admission import Admission, ClientLimit, Reading
 
 
 def headers(admission: Admission) -> dict[str, str]:
@@ -15,24 +15,24 @@ def headers(admission: Admission) -> dict[str, str]:
     ``t`` is the time until all is back, or, of a limit that has refused this call, until it would
     not. So ``Retry-After``, which is rounded up as well, is never earlier.
     """
-    policies = admission.policies
-    if not policies:
+    limits = admission.limits
+    if not limits:
         return {}
-    found = {"RateLimit-Policy": ", ".join(_policy(policy) for policy in policies)}
-    if told := ", ".join(_told(policies, admission.readings)):
+    found = {"RateLimit-Policy": ", ".join(_policy(limit) for limit in limits)}
+    if told := ", ".join(_told(limits, admission.readings)):
         found["RateLimit"] = told
     return found
 
 
-def _policy(policy: Policy) -> str:
+def _policy(limit: ClientLimit) -> str:
     # Without a unit it counts requests.
-    window = ';qu="concurrent-requests"' if policy.window is None else f";w={policy.window}"
-    return f'"{policy.name}";q={policy.quota}{window}'
+    window = ';qu="concurrent-requests"' if limit.window is None else f";w={limit.window}"
+    return f'"{limit.name}";q={limit.quota}{window}'
 
 
-def _told(policies: list[Policy], readings: dict[str, Reading]) -> Iterator[str]:
-    for policy in policies:
-        if reading := readings.get(policy.name):
+def _told(limits: list[ClientLimit], readings: dict[str, Reading]) -> Iterator[str]:
+    for limit in limits:
+        if reading := readings.get(limit.name):
             reset = reading.reset_after
             after = "" if reset is None else f";t={math.ceil(reset)}"
-            yield f'"{policy.name}";r={reading.remaining}{after}'
+            yield f'"{limit.name}";r={reading.remaining}{after}'

@@ -19,22 +19,19 @@ import django_rq
 import django_rq.settings
 from django.utils import timezone
 from redis import Redis
-from redis.exceptions import LockError, RedisError
-from redis.lock import Lock
+from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
-from rq.utils import as_text, str_to_date
+from rq.utils import str_to_date
 
 from ..conf import conf
-from ..runtime.processes import is_dead, new_token
 from ..states import Priority
 
 __all__ = [
     "JobTimeout",
-    "Lease",
     "PushJob",
     "callback_queue",
     "connection",
@@ -122,7 +119,7 @@ def enqueue(push_jobs: Iterable[PushJob]) -> None:
     Writes what ``Queue.enqueue_many`` writes, at a fifth of its cost: the jobs are all alike, so
     RQ makes one of them, and Redis the others, which differ from it by their key.
 
-    :raises redis.exceptions.RedisError: Redis did not take them; some may be enqueued all the
+    :raises broker.Unavailable: Redis did not take them; some may be enqueued all the
         same, which does no harm.
     """
     for _, batch in _by_queue(push_jobs):
@@ -209,7 +206,7 @@ def lost(push_jobs: Iterable[PushJob]) -> list[PushJob]:
     The first thing a job does is to claim its request. One that was started long ago, and has
     not, did so on a host that is gone, which RQ finds out much later.
 
-    :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises broker.Unavailable: Redis does not answer.
     """
     gone: list[PushJob] = []
     for _, group in _by_queue(push_jobs):
@@ -248,7 +245,7 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
     Call it after the commit that wrote the events. A note in Redis says that a job is on its way;
     the job takes the note off before it looks, so it sees whatever was committed until then.
 
-    :raises redis.exceptions.RedisError: Redis did not take them.
+    :raises broker.Unavailable: Redis did not take them.
     """
     target = callback_queue()
     ids = list(endpoint_ids)
@@ -279,7 +276,7 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
 def note_started(endpoint_id: UUID) -> None:
     """Take the note off: the job of the endpoint runs.
 
-    :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises broker.Unavailable: Redis does not answer.
     """
     callback_queue().connection.delete(_note(endpoint_id))
 
@@ -300,56 +297,3 @@ def depth() -> dict[str, int]:
     """Return how many jobs wait on each of our queues."""
     names = {*conf().QUEUES.values(), callback_queue().name}
     return {name: django_rq.get_queue(name).count for name in sorted(names)}
-
-
-class Lease:
-    """What one process of a site holds at a time, for as long as it renews it.
-
-    :param seconds: how long it holds without being renewed.
-    """
-
-    def __init__(self, name: str, seconds: float) -> None:
-        self._name = f"pushjobs:lease:{name}"
-        self._seconds = seconds
-        self._lock: Lock | None = None
-
-    def hold(self) -> bool:
-        """Take it or renew it; return whether it is ours.
-
-        Without Redis it is everybody's: what it guards must do no harm when it is done twice.
-        """
-        try:
-            if self._lock is not None:
-                try:
-                    return bool(self._lock.reacquire())
-                except LockError:
-                    self._lock = None
-            lock = connection().lock(
-                self._name, timeout=self._seconds, blocking=False, thread_local=False
-            )
-            if not lock.acquire(token=new_token()) and not self._inherit(lock):
-                return False
-        except RedisError:
-            return True
-        self._lock = lock
-        return True
-
-    def _inherit(self, lock: Lock) -> bool:
-        """Take it from a process that is certainly dead, before it runs out."""
-        holder = as_text(connection().get(self._name) or "")
-        if not holder or not is_dead(holder):
-            return False
-        try:
-            lock.do_release(holder)
-        except LockError:
-            pass  # somebody else was first
-        return bool(lock.acquire(token=new_token()))
-
-    def drop(self) -> None:
-        """Give it back, so that the next one need not wait until it runs out."""
-        if self._lock is not None:
-            try:
-                self._lock.release()
-            except RedisError:
-                pass
-            self._lock = None

@@ -6,12 +6,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from ..events.change import Change
 from ..models import (
     CallbackEndpoint,
     CallbackEvent,
@@ -22,9 +23,6 @@ from ..models import (
 )
 from ..states import Status
 from . import dispatch
-
-if TYPE_CHECKING:
-    from ..lifecycle.announcements import Change
 
 #: Seconds for which a process believes that it knows the endpoints.
 KNOWN_FOR: Final = 1.0

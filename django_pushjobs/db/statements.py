@@ -23,7 +23,7 @@ class Place(Expression):
 
     :param column: of ``model``, whose values it is like.
     :param name: under which the value is given; that of the column where it is empty.
-    :param many: a list, for :class:`~.querysets.AnyOf`.
+    :param many: a list, for :class:`~.arrays.AnyOf`.
     """
 
     def __init__(

@@ -9,6 +9,8 @@ from typing import Final
 
 #: Seconds; nobody makes us wait longer than this, by mistake or on purpose.
 MAX_RETRY_AFTER: Final = 86_400.0
+#: Seconds after which a request that there was no room for is tried again.
+NO_ROOM: Final = (0.5, 2.0)
 
 
 def backoff(attempt: int, *, base: float, cap: float) -> float:
@@ -41,6 +43,11 @@ def next_attempt(
         delay += min(max(0.0, retry_after), MAX_RETRY_AFTER)
     due = now + timedelta(seconds=delay)
     return None if expires_at is not None and due >= expires_at else due
+
+
+def soon(now: datetime) -> datetime:
+    """Return when to come back after there was no room; not all at once."""
+    return now + timedelta(seconds=random.uniform(*NO_ROOM))  # noqa: S311
 
 
 def parse_retry_after(value: str, now: datetime | None = None) -> float | None:

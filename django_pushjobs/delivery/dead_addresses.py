@@ -1,9 +1,9 @@
-"""What providers say of addresses, drawn through to the devices.
+"""Dead addresses drop their devices, unless there are too many of them to be true.
 
-A dead address drops its device, with the evidence beside it. But where most of what a backend
-pushes comes back dead, it is not the devices that died: somebody has mixed up the provider's
-sandbox and production, or the keys of two apps. Then no device is dropped, those that were dropped
-in the last minutes live again, and the backend is paused as it is when credentials are refused.
+A dropped device keeps the evidence. But if most of what a backend pushes comes back dead, it is not
+the devices that died: somebody has mixed up the provider's sandbox and production, or the keys of
+two apps. Then no device is dropped, those dropped in the last minutes are revived, and the backend
+is paused as if its credentials had been refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.utils import timezone
@@ -23,19 +23,17 @@ from ..devices import OPERATOR
 from ..limits import breaker
 from ..models import Device, DeviceState, address_hash
 from ..states import DeliveryStatus
-
-if TYPE_CHECKING:
-    from .settlements import DeliveryResult, Settlement
+from .results import DeliveryResult, Settlement
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that are looked at together.
+#: Seconds of pushes that are judged together.
 WINDOW: Final = 300.0
-#: So many devices have to die in a window before that may be a wave.
+#: Devices that have to die in a window before that can be a wave.
 WAVE_MINIMUM: Final = 20
 
 WAVE_DETAIL: Final = (
-    "most addresses are said to be dead: are the provider's sandbox and production, or the "
+    "the provider says that most addresses are dead: are its sandbox and production, or the "
     "credentials of two apps, mixed up?"
 )
 
@@ -70,13 +68,13 @@ _tallies: dict[str, Tally] = {}
 
 
 def forget() -> None:
-    """Begin to count anew."""
+    """Start counting afresh."""
     _tallies.clear()
 
 
-def note_outcomes(settlements: Sequence[Settlement], *, using: str) -> None:
-    """Draw conclusions from what was settled, in the same transaction. Costs a few additions where
-    nothing is dropped, and no query."""
+def note(settlements: Sequence[Settlement], *, using: str) -> None:
+    """Draw conclusions about devices from what was settled, in the same transaction. If nothing is
+    dropped this costs a few additions and no query."""
     registered = set(conf().DEVICE_BACKENDS.values())
     if not registered:
         return
@@ -109,7 +107,7 @@ def _devices(
         address_hash__in=list(dead), backend=backend, state=DeviceState.ACTIVE
     )
     locked = rows.select_for_update().order_by("pk").only("address_hash", "registered_at")
-    # Somebody who came back while the push was under way is not who was meant.
+    # A device that registered again while the push was under way is alive.
     return [d for d in locked if d.registered_at <= dead[d.address_hash][1].started_at]
 
 
@@ -125,7 +123,7 @@ def _drop(
         device.state_changed_at = now
     fields = ["state", "reason", "evidence", "state_changed_at"]
     Device.objects.using(using).bulk_update(devices, fields, batch_size=500)
-    logger.info("%d devices are dropped: their addresses are dead", len(devices))
+    logger.info("Dropped %d devices: their addresses are dead", len(devices))
 
 
 def _evidence(request_id: UUID, result: DeliveryResult) -> dict[str, Any]:
@@ -139,12 +137,12 @@ def _evidence(request_id: UUID, result: DeliveryResult) -> dict[str, Any]:
 def _stop(backend: str, using: str) -> None:
     revived = _revive(backend, timezone.now() - timedelta(seconds=WINDOW), using)
     if breaker.pause(backend, breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
-        logger.error("Backend %r: %s %d devices live again", backend, WAVE_DETAIL, revived)
+        logger.error("Backend %r: %s Revived %d devices", backend, WAVE_DETAIL, revived)
     _tallies.pop(backend, None)
 
 
 def _revive(backend: str, since: datetime, using: str) -> int:
-    """Make those active again that were dropped since then by the word of the provider."""
+    """Make devices active again that were dropped since then because of what the provider said."""
     dropped = Device.objects.using(using).filter(
         backend=backend, state=DeviceState.DROPPED, state_changed_at__gte=since
     )

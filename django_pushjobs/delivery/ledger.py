@@ -19,8 +19,11 @@ from ..lifecycle.announcements import publish
 from ..limits import breaker
 from ..models import PushRequest
 from ..runtime.processes import PerProcess, new_token
-from .claims import Bulkhead, Claim, ClaimedRequest, renew, take
-from .settlements import ClaimsLost, Settlement, write
+from .bulkhead import Bulkhead
+from .claims import renew, take
+from .requests import Claim, ClaimedRequest
+from .results import Settlement
+from .settlements import ClaimsLost, write
 
 logger = logging.getLogger(__name__)
 

@@ -1,13 +1,13 @@
-"""Large requests: pushed in parts, each a push request of its own, of which nobody outside knows.
+"""Large requests are pushed in parts, each a push request of its own that nobody outside sees.
 
 A request that turns out to have more than ``PART_SIZE`` addresses is cut by the worker that
 claimed it: the addresses are read as a stream, and every so many of them become a part, which is
-rung for at once. So the parts spread over the workers, each under its own claim, with its own
-attempts, and none of them holds more than one part in memory.
+enqueued at once. So the parts spread over the workers, each under its own claim and with its own
+attempts, and no worker holds more than one part in memory.
 
 The request itself stays RUNNING, owned by its parts instead of by a process. Its lease is short:
-when it runs out, a relay adds up what the parts have done so far, and ends the request once none
-of them is under way. Deliveries always belong to the request itself.
+when it expires, a relay adds up what the parts have done so far, and ends the request once none of
+them is under way. Deliveries always belong to the request itself.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
-from django.db import router
+from django.db import router, transaction
 from django.utils import timezone
 
-from .. import services
 from ..conf import conf
+from ..lifecycle import dispatch
 from ..lifecycle.announcements import end
 from ..models import PushRequest
 from ..models.identifiers import delivery_id, part_id
-from ..states import ACTIVE, COUNTS, Status
-from .claims import ClaimedRequest
+from ..models.push_requests import PushRequestQuerySet
+from ..states import ACTIVE, COUNTS, RETRYABLE, WAITING, Status
+from .requests import ClaimedRequest
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +47,13 @@ _SHARED = (
 
 
 def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
-    """Make parts of a claimed request and ring for them.
+    """Make parts of a claimed request, and enqueue them.
 
-    Where a worker died over it, or a retry was asked for, the parts that exist are kept, and only
-    addresses that are in none of them make further ones.
+    If a worker died over it, or somebody asked for a retry, the parts that exist are kept, and only
+    addresses that are in none of them make further parts.
 
     :param addresses: each once; may raise in the middle.
-    :returns: whether the request belongs to its parts now; False where the claim was lost.
+    :returns: whether the request belongs to its parts now; False if the claim was lost.
     :raises Exception: what ``addresses`` raises; another attempt goes on from there.
     """
     using = router.db_for_write(PushRequest)
@@ -61,10 +63,10 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
         number += 1
         seen.update(delivery_id(request.pk, address) for address in recipients)
     if request.attempts > 1:
-        services.retry_parts(parts)
+        _retry(parts)
     try:
         for batch in _batches(_unseen(request, addresses, seen), conf().PART_SIZE):
-            services.accept_parts([_part(request, number, batch)])
+            _store(_part(request, number, batch), using)
             number += 1
             if not _hold(request, using, owner=request.owner, total=len(seen)):
                 return False
@@ -74,7 +76,10 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
         if not number or request.attempts < request.attempt_limit:
             raise
         # There will be no other attempt, but what the parts do must not be lost.
-        logger.exception("Push request %s was cut in part only", request.pk)
+        logger.exception(
+            "Push request %s was cut incompletely: its addresses could not be read to the end",
+            request.pk,
+        )
     return _hold(request, using, owner=PARTS, total=len(seen))
 
 
@@ -103,6 +108,28 @@ def _part(request: ClaimedRequest, number: int, addresses: list[str]) -> PushReq
         queued_at=now,
         **{name: getattr(request, name) for name in _SHARED},
     )
+
+
+def _store(part: PushRequest, using: str) -> None:
+    """Store a part unless it exists already, and enqueue it after the commit."""
+    with transaction.atomic(using=using):
+        PushRequest.objects.using(using).bulk_create([part], ignore_conflicts=True)
+        transaction.on_commit(partial(dispatch.enqueue, [part]), using=using)
+
+
+def _retry(parts: PushRequestQuerySet) -> None:
+    """Push again what failed among ``parts``."""
+    failed = parts.filter(status__in=RETRYABLE)
+    dispatch.enqueue_again(failed, list(failed.values_list("pk", flat=True)))
+
+
+def _cancel(parts: PushRequestQuerySet) -> None:
+    """Cancel ``parts`` as ``services.cancel`` does requests; their jobs find nothing to do."""
+    now = timezone.now()
+    waiting = parts.filter(status__in=WAITING)
+    waiting.transition(Status.CANCELED, error_code="canceled", cancel_requested_at=now)
+    running = parts.filter(status=Status.RUNNING, cancel_requested_at=None)
+    running.update(cancel_requested_at=now, updated_at=now)
 
 
 def _hold(request: ClaimedRequest, using: str, *, owner: str, total: int) -> bool:
@@ -135,7 +162,7 @@ def gather(request: PushRequest) -> bool:
     requests = PushRequest.objects.using(using)
     parts = requests.filter(parent=request)
     if request.cancel_requested_at is not None:
-        services.cancel_parts(parts)
+        _cancel(parts)
     rows = list(parts.values("status", "error_code", "error", "result", *COUNTS))
     counts = {name: sum(row[name] for row in rows) for name in COUNTS}
     # Whoever was faster has renewed the lease.

@@ -1,10 +1,9 @@
-"""What an attempt adds up to, and how that is written: deliveries, journal and row at once."""
+"""Writing what attempts add up to: rows, deliveries and journal at once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,89 +13,16 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
+from ..db.arrays import AnyOf
 from ..db.inserts import insert
 from ..db.statements import Place, Statement
-from ..lifecycle.announcements import Change, record
-from ..limits import breaker
+from ..lifecycle.announcements import record
 from ..models import Attempt, AttemptEnd, Delivery, PushRequest
-from ..models.querysets import AnyOf
-from ..states import COUNTS, DeliveryStatus, Status
-from . import dead_addresses
+from ..states import COUNTS, Status
+from . import dead_addresses, refusals
+from .results import DeliveryResult, Settlement
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryResult:
-    """What an attempt found out about one address."""
-
-    delivery_id: UUID
-    address: str
-    status: DeliveryStatus
-    provider_id: str = ""
-    error_code: str = ""
-    error: str = ""
-    started_at: datetime
-    finished_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement(Change):
-    """How an attempt at a push request ended: the change that this makes, and more.
-
-    :param root_id: the request as it was asked for, where this one is a part of it.
-    :param owner: the token of the claim; a row that has another one by now is left alone.
-    :param attempt: the number of the attempt, 1 or more.
-    :param end: how the attempt ended; None where none was made, and so none is counted.
-    :param status: a final state, or PENDING together with ``next_attempt_at``.
-    :param codes: code of an outcome -> addresses that had it at this attempt.
-    :param deliveries: the addresses this attempt dealt with.
-    :param heard: the provider answered in a way that shows that our credentials are good.
-    """
-
-    root_id: UUID
-    owner: str
-    attempt: int
-    end: AttemptEnd | None
-    error: str = ""
-    next_attempt_at: datetime | None = None
-    codes: Mapping[str, int] = field(default_factory=dict)
-    deliveries: Sequence[DeliveryResult] = ()
-    started_at: datetime | None = None
-    heard: bool = False
-
-    @property
-    def is_part(self) -> bool:
-        return self.root_id != self.request_id
-
-    def canceled(self) -> Settlement:
-        """Return what becomes of it where no further attempt is wanted."""
-        return replace(
-            self,
-            status=Status.PARTIAL if self.counts["accepted"] else Status.CANCELED,
-            end=self.end and AttemptEnd.SETTLED,
-            error_code="canceled",
-            error="",
-            next_attempt_at=None,
-        )
-
-    def columns(self) -> dict[str, Any]:
-        """Return what it writes into the row, besides the status."""
-        return {
-            **self.counts,
-            "error_code": self.error_code[:64],
-            "error": self.error,
-            "result": {"codes": dict(self.codes)},
-            "next_attempt_at": self.next_attempt_at,
-        }
-
-    def likeness(self) -> tuple[object, ...]:
-        """Return what settlements have in common that change their rows in the same way."""
-        return (
-            *(self.status, self.end, self.error_code, self.error, self.next_attempt_at),
-            *self.counts.values(),
-            *self.codes.items(),
-        )
 
 
 class ClaimsLost(Exception):
@@ -134,8 +60,8 @@ def _write(settlements: Sequence[Settlement], using: str) -> None:
             raise ClaimsLost
     _write_deliveries(settlements, using)
     _write_journal(settlements, using)
-    breaker.note(settlements, using=using)
-    dead_addresses.note_outcomes(settlements, using=using)
+    refusals.note(settlements, using=using)
+    dead_addresses.note(settlements, using=using)
     record([s for s in settlements if not s.is_part], using=using)
 
 

@@ -1,42 +1,28 @@
-"""What moved, for those who follow it: a stream in Redis for each client that somebody listens to.
+"""Changes for those who follow them: a stream in Redis for each client that has a listener.
 
 A stream exists from the moment somebody listens, and for :data:`RETENTION` seconds after the last
-one has gone. Where there is none, a change costs its writer next to nothing: a background thread
-asks Redis for the streams of a whole batch in one round trip, and throws the rest away. What Redis
-loses is lost: a stream is for those who wait, the row is the truth.
+listener has gone. Without one a change costs next to nothing: Redis is asked for the streams of a
+whole batch in one round trip, and the rest is thrown away. What Redis loses is lost: a stream is
+for those who wait, the row is the truth.
 """
 
 from __future__ import annotations
 
-import atexit
 import json
-import logging
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from ..broker import Unavailable, queues
-from ..limits import admission
-from ..runtime.processes import PerProcess
+from ..broker import queues
 from ..states import FINAL
-
-if TYPE_CHECKING:
-    from ..lifecycle.announcements import Change
-
-logger = logging.getLogger(__name__)
+from .change import Change
 
 _PREFIX = "pushjobs:events"
 #: Seconds for which a stream outlives its last listener, and so for which it can be resumed.
 RETENTION = 3_600
 #: Events that a stream holds, about.
 LENGTH = 10_000
-#: Changes that wait to be told, in one process; more are dropped.
-BACKLOG = 100_000
 _BATCH = 1_000
-#: Seconds that a process which ends leaves to what it has not told yet.
-_LAST_WORDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,56 +128,7 @@ def events(entries: Iterable[Any]) -> Iterator[Event]:
             )
 
 
-# --- The writer's side. -----------------------------------------------------------------------
-
-
-class Publisher:
-    """Tells the changes of one process, in batches, from a thread of its own."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Change] = deque(maxlen=BACKLOG)
-        self._wake = threading.Event()
-        self._idle = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def publish(self, changes: Iterable[Change]) -> None:
-        """Tell of changes that clients have asked for, soon. Never fails and never waits."""
-        # To those of our own code nobody listens.
-        told = [change for change in changes if change.client_id is not None]
-        if not told:
-            return
-        with self._lock:
-            self._waiting.extend(told)
-            self._idle.clear()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-                self._thread.start()
-        self._wake.set()
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until all is told; return False where that took longer than ``timeout`` seconds."""
-        return self._thread is None or self._idle.wait(timeout)
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-                try:
-                    _append(batch)
-                    admission.finished(batch)
-                except Unavailable as error:
-                    logger.debug("%d changes are not told: %s", len(batch), error)
-                except Exception:
-                    logger.exception("%d changes are not told", len(batch))
-            with self._lock:
-                if not self._waiting:
-                    self._idle.set()
-
-
-def _append(changes: list[Change]) -> None:
+def append(changes: Sequence[Change]) -> None:
     """Append to the streams that exist."""
     connection = queues.connection()
     clients = sorted({cast(int, change.client_id) for change in changes})
@@ -215,15 +152,3 @@ def _append(changes: list[Change]) -> None:
                     nomkstream=True,
                 )
         pipeline.execute()
-
-
-#: The publisher of this process.
-publisher = PerProcess(Publisher)
-
-
-def _say_last_words() -> None:
-    if publisher.made is not None:
-        publisher.made.flush(_LAST_WORDS)
-
-
-atexit.register(_say_last_words)

@@ -1,4 +1,4 @@
-"""How much a client may ask of us: calls, push requests a day, and how many at a time.
+"""How much a client may ask of us: calls, push requests a day, and how many unfinished at a time.
 
 ``burst`` counts calls in a time, ``day`` push requests that were accepted on a day in UTC, and
 ``unfinished`` those that were accepted and are not final. The last one is what protects us from a
@@ -14,20 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.utils import timezone
 
 from ..broker import Unavailable
 from ..conf import conf
+from ..events.change import Change
 from ..exceptions import LimitExceeded
 from ..models import ApiClient, PushRequest
 from ..states import FINAL
-from .shared import ConcurrencyLimit, RateLimit, Take, acquire, holders, release, take
-
-if TYPE_CHECKING:
-    from ..lifecycle.announcements import Change
+from .rates import RateLimit, Take, take
+from .slots import ConcurrencyLimit, acquire, holders, release
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +42,10 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A limit of a client, as it is told.
+class ClientLimit:
+    """A limit of a client, as the client is told.
 
-    :param window: seconds; None where it does not count by time.
+    :param window: seconds; None if it does not count by time.
     """
 
     name: str
@@ -57,9 +55,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a limit stands.
+    """How much of a limit is left.
 
-    :param reset_after: seconds until more is left; None where nobody knows.
+    :param reset_after: seconds until more is left; None if nobody knows.
     """
 
     remaining: int
@@ -70,117 +68,117 @@ class Reading:
 class Admission:
     """The limits of a client, and how they stood when they were last asked.
 
-    :ivar readings: by name of the policy; what was not asked is not there.
+    :ivar readings: by name of the limit; one that was not asked is missing.
     """
 
     client: ApiClient
     readings: dict[str, Reading] = field(default_factory=dict, init=False)
 
     @property
-    def policies(self) -> list[Policy]:
+    def limits(self) -> list[ClientLimit]:
         """The limits that this client has."""
         settings = conf()
         found = (
-            Policy(
+            ClientLimit(
                 CALLS, _chosen(self.client.rate_limit, settings.RATE_LIMIT), settings.RATE_WINDOW
             ),
-            Policy(DAY, _chosen(self.client.daily_quota, settings.DAILY_QUOTA), _DAY),
-            Policy(UNFINISHED, _chosen(self.client.max_unfinished, settings.MAX_UNFINISHED)),
+            ClientLimit(DAY, _chosen(self.client.daily_quota, settings.DAILY_QUOTA), _DAY),
+            ClientLimit(UNFINISHED, _chosen(self.client.max_unfinished, settings.MAX_UNFINISHED)),
         )
-        return [policy for policy in found if policy.quota]
+        return [limit for limit in found if limit.quota]
 
     def call(self) -> None:
         """Admit one call.
 
         :raises LimitExceeded: there were too many.
         """
-        for policy in self.policies:
-            if policy.name == CALLS:
-                self._spend(policy, 1, "Too many calls")
+        for limit in self.limits:
+            if limit.name == CALLS:
+                self._spend(limit, 1, "Too many calls")
 
     @contextmanager
     def submission(self, rows: Sequence[PushRequest]) -> Iterator[None]:
-        """Admit push requests that are stored in the body: all of them, or none.
+        """Admit push requests that the body stores: all of them, or none.
 
-        Where that fails, they do not count.
+        If the body fails, they do not count.
 
         :raises LimitExceeded: there are too many, by day or at a time.
         """
-        policies = {policy.name: policy for policy in self.policies}
-        day, slots = policies.get(DAY), policies.get(UNFINISHED)
+        limits = {limit.name: limit for limit in self.limits}
+        day, slots = limits.get(DAY), limits.get(UNFINISHED)
         held = slots is not None and self._hold(slots, rows)
         spent = False
         try:
             if day is not None:
-                spent = self._spend(day, len(rows), "The quota of the day is used up")
+                spent = self._spend(day, len(rows), "The daily quota is used up")
             yield
         except BaseException:
             self._undo(len(rows) if spent else 0, rows if held else ())
             raise
 
-    def _spend(self, policy: Policy, tokens: int, detail: str) -> bool:
+    def _spend(self, limit: ClientLimit, tokens: int, detail: str) -> bool:
         """Return True if the tokens were taken, and False if nobody could tell."""
         try:
-            [grant] = take(Take(self._rate(policy), tokens))
+            [grant] = take(Take(self._rate(limit), tokens))
         except Unavailable as error:
             return self._admit_blindly(error)
-        never = tokens > policy.quota
+        never = tokens > limit.quota
         after = grant.reset_after if grant.allowed else grant.retry_after
-        self.readings[policy.name] = Reading(grant.remaining, None if never else after)
+        self.readings[limit.name] = Reading(grant.remaining, None if never else after)
         if grant.allowed:
             return True
         if tokens > 1:
             detail += f": {tokens} were asked for and {grant.remaining} are left"
-        raise LimitExceeded([policy.name], f"{detail}.", None if never else grant.retry_after)
+        raise LimitExceeded([limit.name], f"{detail}.", None if never else grant.retry_after)
 
-    def _hold(self, policy: Policy, rows: Sequence[PushRequest]) -> bool:
-        limit = _slots_of(self.client.pk, policy.quota)
+    def _hold(self, limit: ClientLimit, rows: Sequence[PushRequest]) -> bool:
+        seats = _slots_of(self.client.pk, limit.quota)
         ids = [str(row.pk) for row in rows]
         now = timezone.now()
         later = max((row.send_at for row in rows if row.send_at), default=now)
         lease = LEASE + max(timedelta(), later - now).total_seconds()
         try:
-            for looked in (False, True):
-                [slots] = acquire([(limit, ids)], lease=lease)
+            for audited in (False, True):
+                [slots] = acquire([(seats, ids)], lease=lease)
                 if len(slots.held) == len(ids):
-                    self.readings[policy.name] = Reading(max(0, policy.quota - slots.in_use))
+                    self.readings[limit.name] = Reading(max(0, limit.quota - slots.in_use))
                     return True
-                [slots] = release([(limit, slots.held)])
-                if looked or not _free_the_final(limit):
+                [slots] = release([(seats, slots.held)])
+                if audited or not _audit(seats):
                     break
         except Unavailable as error:
             return self._admit_blindly(error)
-        left = max(0, policy.quota - slots.in_use)
-        self.readings[policy.name] = Reading(left)
+        self.readings[limit.name] = Reading(max(0, limit.quota - slots.in_use))
         raise LimitExceeded(
-            [policy.name],
-            f"Too many push requests are not final yet: {len(ids)} would come to "
-            f"{slots.in_use}, and {policy.quota} may be unfinished at a time.",
-            None if len(ids) > policy.quota else UNFINISHED_RETRY_AFTER,
+            [limit.name],
+            f"Too many push requests are unfinished: {slots.in_use} are, {len(ids)} more were "
+            f"asked for, and at most {limit.quota} may be at a time.",
+            None if len(ids) > limit.quota else UNFINISHED_RETRY_AFTER,
         )
 
     def _undo(self, tokens: int, rows: Sequence[PushRequest]) -> None:
-        policies = {policy.name: policy for policy in self.policies}
+        limits = {limit.name: limit for limit in self.limits}
         try:
             if rows:
                 release([(_slots_of(self.client.pk, 0), [str(row.pk) for row in rows])])
             if tokens:
-                take(Take(self._rate(policies[DAY]), -tokens))
+                take(Take(self._rate(limits[DAY]), -tokens))
         except Unavailable as error:
-            logger.warning("What was not stored counts all the same: %s", error)
+            logger.warning("Could not give back the quota of a submission that failed: %s", error)
 
-    def _rate(self, policy: Policy) -> RateLimit:
-        assert policy.window is not None
-        name = f"client:{self.client.pk}:{policy.name}"
-        return RateLimit(name, policy.quota, policy.window, fixed=policy.name == DAY)
+    def _rate(self, limit: ClientLimit) -> RateLimit:
+        assert limit.window is not None
+        name = f"client:{self.client.pk}:{limit.name}"
+        return RateLimit(name, limit.quota, limit.window, fixed=limit.name == DAY)
 
     def _admit_blindly(self, error: Unavailable) -> bool:
-        logger.warning("The limits of %s are not kept, Redis is down: %s", self.client, error)
+        logger.warning("The limits of %s are not enforced, Redis is down: %s", self.client, error)
         return False
 
 
-def finished(changes: Sequence[Change]) -> None:
-    """Let push requests that are final count no more. Without Redis they are found later."""
+def release_final(changes: Sequence[Change]) -> None:
+    """Stop counting push requests as unfinished that are final. Without Redis they are found later,
+    by an audit."""
     done: dict[int, list[str]] = {}
     for change in changes:
         if change.is_final and change.client_id is not None:
@@ -188,15 +186,15 @@ def finished(changes: Sequence[Change]) -> None:
     try:
         release([(_slots_of(client_id, 0), ids) for client_id, ids in done.items()])
     except Unavailable as error:
-        logger.debug("The slots of final push requests are still taken: %s", error)
+        logger.debug("Could not release the slots of final push requests: %s", error)
 
 
 def _slots_of(client_id: int, limit: int) -> ConcurrencyLimit:
     return ConcurrencyLimit(f"client:{client_id}:{UNFINISHED}", limit)
 
 
-def _free_the_final(limit: ConcurrencyLimit) -> int:
-    """Free the slots of push requests that are final, should nobody have done it; return how
+def _audit(limit: ConcurrencyLimit) -> int:
+    """Release the slots of push requests that are final, should nobody have done so; return how
     many. Looks only once in a while, however often it is called."""
     [look] = take(Take(RateLimit(f"{limit.name}:audit", 1, AUDIT_INTERVAL)))
     freed = 0

@@ -1,33 +1,29 @@
 """Backends whose credentials or settings are refused are left alone until they are mended.
 
-A refusal says nothing of the message, so it burns no attempt: the request waits for its backend.
-While a backend is paused its requests are PENDING and due, and nobody rings for them, but for one
-now and then, the probe. What the provider answers to it ends the pause, or makes it longer.
+A refusal says nothing about the message, so it burns no attempt: the request waits for its backend.
+While a backend is paused its requests stay PENDING and due, and none of them is enqueued except for
+one now and then, the probe. What the provider answers to that ends the pause or prolongs it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
 from ..conf import conf
-from ..models import AttemptEnd, Pause
-from ..models.querysets import PushRequestQuerySet
-
-if TYPE_CHECKING:
-    from ..delivery.settlements import Settlement
+from ..models import Pause
+from ..models.push_requests import PushRequestQuerySet
 
 logger = logging.getLogger(__name__)
 
-#: The error code of a pause because most addresses came back dead: a refusal of nobody, so only a
-#: push that is accepted ends it.
+#: The error code of a pause because most addresses came back dead. No credentials were refused, so
+#: only a push that is accepted ends it.
 DEAD_WAVE = "dead_wave"
 
 #: Seconds for which a process believes what it knows of the pauses.
@@ -61,7 +57,7 @@ def pauses(*, using: str) -> Mapping[str, Pause]:
 
 
 def forget() -> None:
-    """Look anew at the next question."""
+    """Ask the database again at the next question."""
     _breaker.forget()
 
 
@@ -71,64 +67,31 @@ def shut_out(pauses: Mapping[str, Pause]) -> Q:
     return Q(backend__in=list(pauses)) & ~Q(pk__in=probes)
 
 
-def note(settlements: Sequence[Settlement], *, using: str) -> None:
-    """Draw conclusions from what was settled, in the same transaction."""
-    refused = {s.backend: s for s in settlements if s.end is AttemptEnd.PAUSED}
-    for settlement in refused.values():
-        _pause(settlement, using)
-    heard = {s.backend for s in settlements if s.heard} - refused.keys()
-    pauses = _breaker.pauses(using=using)
-    for backend in heard & pauses.keys():
-        if _ends(pauses[backend], settlements):
-            resume(backend, using=using)
+def pause(
+    backend: str, error_code: str, error: str, *, using: str, probe: UUID | None = None
+) -> bool:
+    """Pause a backend; if it is paused already, prolong that if its probe is what failed.
 
-
-def _ends(pause: Pause, settlements: Iterable[Settlement]) -> bool:
-    if pause.error_code != DEAD_WAVE:
-        return True
-    return any(s.backend == pause.backend and s.counts["accepted"] for s in settlements)
-
-
-def pause(backend: str, error_code: str, error: str, *, using: str) -> bool:
-    """Pause a backend, and return whether it was not paused before."""
-    _, is_new = Pause.objects.using(using).get_or_create(
-        backend=backend,
-        defaults={
-            "error_code": error_code,
-            "error": error,
-            "until": timezone.now() + timedelta(seconds=conf().PAUSE_BASE),
-        },
-    )
-    _breaker.forget()
-    return is_new
-
-
-def _pause(settlement: Settlement, using: str) -> None:
+    :param probe: the request that was refused; None if no single one was.
+    :returns: whether the backend was not paused before.
+    """
     now = timezone.now()
+    reason = {"error_code": error_code[:64], "error": error}
     pause, is_new = Pause.objects.using(using).get_or_create(
-        backend=settlement.backend,
-        defaults={
-            "error_code": settlement.error_code[:64],
-            "error": settlement.error,
-            "until": now + timedelta(seconds=conf().PAUSE_BASE),
-        },
+        backend=backend,
+        defaults={**reason, "until": now + timedelta(seconds=conf().PAUSE_BASE)},
     )
-    if is_new:
-        _breaker.forget()
-        logger.error(
-            "Backend %r is paused: %s, %s",
-            settlement.backend,
-            settlement.error_code,
-            settlement.error,
-        )
-    elif pause.probe == settlement.request_id:
+    if not is_new and (probe is None or pause.probe != probe):
+        return False
+    if not is_new:
         wait = min(conf().PAUSE_CAP, conf().PAUSE_BASE * 2 ** min(pause.failures, 32))
         pause.failures += 1
         pause.until = now + timedelta(seconds=wait)
         pause.probe = None
-        pause.error_code, pause.error = settlement.error_code[:64], settlement.error
+        pause.error_code, pause.error = reason["error_code"], reason["error"]
         pause.save(using=using)
-        _breaker.forget()
+    _breaker.forget()
+    return is_new
 
 
 def resume(backend: str, *, using: str) -> bool:
@@ -136,14 +99,14 @@ def resume(backend: str, *, using: str) -> bool:
     deleted, _ = Pause.objects.using(using).filter(backend=backend).delete()
     _breaker.forget()
     if deleted:
-        logger.warning("Backend %r is not paused any more", backend)
+        logger.warning("Backend %r is no longer paused", backend)
     return bool(deleted)
 
 
 def probe(
     pauses: Iterable[Pause], due: PushRequestQuerySet, now: datetime, *, using: str
 ) -> list[UUID]:
-    """Let one request of each backend through whose pause has run out; return which.
+    """Let one request through of each backend whose pause has run out; return which.
 
     :param due: the requests to choose from.
     """
@@ -155,7 +118,7 @@ def probe(
         request_id = first.values_list("pk", flat=True).first()
         if request_id is None:
             continue
-        # Where the probe is lost, or says nothing about the credentials, there is another one.
+        # If the probe is lost, or says nothing about the credentials, there will be another one.
         moved = (
             Pause.objects.using(using)
             .filter(backend=pause.backend, until=pause.until)

@@ -15,7 +15,8 @@ from uuid import UUID
 from ..backends import policy
 from ..broker import Unavailable
 from ..conf import conf
-from .shared import ConcurrencyLimit, RateLimit, Take, acquire, release, take
+from .rates import RateLimit, Take, take
+from .slots import ConcurrencyLimit, acquire, release
 
 logger = logging.getLogger(__name__)
 

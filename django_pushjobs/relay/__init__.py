@@ -1,5 +1,6 @@
-"""What keeps the promise if the queue or a worker fails: enqueue again, recover, expire, prune."""
+"""What keeps the promise if the queue or a worker fails: recover, expire, enqueue again, prune."""
 
-from .loop import Sweep, looks, run, sweep
+from .loop import run
+from .sweep import Sweep, looks, sweep
 
 __all__ = ["Sweep", "looks", "run", "sweep"]

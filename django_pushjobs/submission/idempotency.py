@@ -17,11 +17,11 @@ from django.db import IntegrityError, OperationalError, connections, router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .. import services
 from ..conf import conf
 from ..exceptions import PushJobsError
 from ..limits.admission import Admission
 from ..models import ApiClient, IdempotencyRecord, PushRequest
+from .acceptance import accept
 from .submissions import Submission
 
 MAX_KEY = 255
@@ -40,8 +40,9 @@ class CallInProgress(PushJobsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered: status, headers of this answer alone, and the body as it went out."""
+class StoredAnswer:
+    """What the first call was answered: status, headers that only this answer has, and the body as
+    it went out."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,8 +52,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A call that may be repeated.
+class IdempotentCall:
+    """A call that carries an Idempotency-Key, and so may be repeated.
 
     :param key: as the client sent it, without quotes; 1 to 255 characters.
     :param fingerprint: see :func:`fingerprint`.
@@ -62,7 +63,7 @@ class Call:
     key: str
     fingerprint: str
 
-    def stored(self) -> Answer | None:
+    def stored(self) -> StoredAnswer | None:
         """Return what was answered to it before, or None.
 
         :raises KeyReused: the key belongs to another call.
@@ -75,25 +76,27 @@ class Call:
             return None
         if record.fingerprint != self.fingerprint:
             raise KeyReused
-        return Answer(record.status, record.headers, record.body, record.expires_at, replayed=True)
+        return StoredAnswer(
+            record.status, record.headers, record.body, record.expires_at, replayed=True
+        )
 
     def accept(
         self,
         submissions: Sequence[Submission],
         answer: Callable[[Sequence[PushRequest]], tuple[int, Mapping[str, str], str]],
         admission: Admission | None = None,
-    ) -> Answer:
+    ) -> StoredAnswer:
         """Accept ``submissions`` once, and return the answer that is stored with them.
 
         :param answer: makes status, headers and body of the rows before they are stored.
         :raises KeyReused: the key belongs to another call, which was a moment faster.
         :raises CallInProgress: that takes too long to wait for.
         """
-        made: list[Answer] = []
+        made: list[StoredAnswer] = []
         expires_at = timezone.now() + timedelta(seconds=conf().IDEMPOTENCY_TTL)
 
         def store(rows: Sequence[PushRequest], using: str) -> None:
-            given = Answer(*answer(rows), expires_at)
+            given = StoredAnswer(*answer(rows), expires_at)
             if connections[using].vendor == "postgresql":
                 with connections[using].cursor() as cursor:
                     cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
@@ -110,7 +113,7 @@ class Call:
 
         try:
             # The record comes first: whoever repeats this call waits for it, and stores nothing.
-            services.accept(submissions, client=self.client, admission=admission, first=store)
+            accept(submissions, client=self.client, admission=admission, first=store)
         except IntegrityError:
             if (earlier := self.stored()) is None:
                 raise
@@ -121,7 +124,7 @@ class Call:
             raise
         return made[0]
 
-    def amend(self, answer: Answer) -> None:
+    def amend(self, answer: StoredAnswer) -> None:
         """Keep ``answer`` in place of the first one: the call has waited for more."""
         self._records().update(status=answer.status, headers=dict(answer.headers), body=answer.body)
 

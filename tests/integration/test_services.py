@@ -1,11 +1,10 @@
-"""Row, doorbell and signal together."""
+"""Row, job and signal together."""
 
 from __future__ import annotations
 
 import socket
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import django_rq
 import pytest
@@ -13,13 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from redis import Redis
-from rq import Queue, Retry
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from django_pushjobs import services
-from django_pushjobs.broker import queues
-from django_pushjobs.conf import conf
 from django_pushjobs.exceptions import InvalidPushRequest, InvalidTransition
 from django_pushjobs.models import ApiClient, PushRequest
 from django_pushjobs.signals import push_request_canceled, push_request_submitted
@@ -33,7 +28,7 @@ def jobs() -> list[Any]:
     return django_rq.get_queue("pushjobs", serializer=JSONSerializer).jobs
 
 
-def test_submit_stores_a_row_and_rings_with_its_key_only() -> None:
+def test_submit_stores_a_row_and_enqueues_its_key_only() -> None:
     row = services.submit(recipients=["token"], title="Hello", data={"a": 1}, reference="r-1")
     stored = PushRequest.objects.get()
     assert (stored.pk, stored.status, stored.reference) == (row.pk, Status.QUEUED, "r-1")
@@ -180,34 +175,6 @@ class TestRetry:
             services.retry(row.pk)
 
 
-class TestRingStranded:
-    def job(self, row: PushRequest, status: str, started: timedelta) -> None:
-        """Make its job look as a worker has left it."""
-        (job,) = jobs()
-        job.started_at = timezone.now() - started
-        job.set_status(status)
-        job.save()
-        PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
-
-    def test_rings_for_what_was_started_by_a_worker_that_died_before_it_could_claim(self) -> None:
-        row = services.submit(recipients=["token"])
-        self.job(row, "started", timedelta(minutes=1))
-        assert services.enqueue_lost(10) == 1
-
-    @pytest.mark.parametrize("status", ["started", "queued"])
-    def test_leaves_alone_what_will_be_heard(self, status: str) -> None:
-        row = services.submit(recipients=["token"])
-        self.job(row, status, timedelta(0))
-        assert services.enqueue_lost(10) == 0
-
-    def test_rings_for_what_redis_has_forgotten(self, redis: Redis) -> None:
-        services.submit(recipients=["token"])
-        PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
-        redis.flushdb()
-        assert services.enqueue_lost(10) == 1
-        assert len(jobs()) == 1
-
-
 def run(row: PushRequest) -> None:
     """Claim it, as a worker does."""
     assert PushRequest.objects.filter(pk=row.pk).transition(
@@ -222,47 +189,12 @@ def test_a_client_with_requests_is_protected() -> None:
         client.delete()
 
 
-def test_the_doorbell_may_wait_for_the_callers_transaction(
+def test_enqueuing_may_wait_for_the_callers_transaction(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     with transaction.atomic(), django_capture_on_commit_callbacks() as callbacks:
         services.submit(recipients=["token"])
     assert len(callbacks) == 1
-
-
-class TestRing:
-    def test_writes_what_rq_would_write(self, redis: Redis) -> None:
-        """The jobs are made from one mould; RQ's own way has to come to the same."""
-        jobs = [queues.PushJob(uuid4(), "normal", 0) for _ in range(3)]
-        queues.enqueue(jobs)
-        target = queues.queue("normal")
-        ours = [redis.hgetall(Job.key_for(job.job_id)) for job in jobs]
-        order = redis.lrange(target.key, 0, -1)
-        redis.flushdb()
-        settings = conf()
-        target.enqueue_many(
-            [
-                Queue.prepare_data(
-                    queues.JOB,
-                    args=(str(job.request_id),),
-                    job_id=job.job_id,
-                    description=f"push request {job.request_id}",
-                    timeout=settings.JOB_TIMEOUT,
-                    result_ttl=settings.RESULT_TTL,
-                    failure_ttl=settings.FAILURE_TTL,
-                    retry=Retry(max=queues.LIVES),
-                )
-                for job in jobs
-            ]
-        )
-        theirs = [redis.hgetall(Job.key_for(job.job_id)) for job in jobs]
-        assert order == redis.lrange(target.key, 0, -1)
-        assert redis.smembers(target.redis_queues_keys) == {target.key.encode()}
-        for mine, other in zip(ours, theirs, strict=True):
-            for moment in (b"created_at", b"enqueued_at"):
-                assert mine.pop(moment)
-                assert other.pop(moment)
-            assert mine == other
 
 
 def test_columns_that_nobody_set_stand_at_their_defaults() -> None:

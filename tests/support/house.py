@@ -1,8 +1,8 @@
 """The floor plan as data: which rooms there are, and who may import whom.
 
-A room is a module or a package directly below ``django_pushjobs``. Rooms lie on floors; an import
-leads down the stairs, and within a floor only where :data:`WITHIN` says so. What is read here are
-the imports of the sources, those for type checkers included.
+A room is a module or a package directly below ``django_pushjobs``. Rooms lie on floors, and an
+import leads down the stairs or to a neighbour, never up and never in a circle. What is read here
+are the imports in the sources, including those that only type checkers see.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 #: Floor -> its rooms, from the ground up.
 FLOORS: Mapping[str, tuple[str, ...]] = {
     "ground": ("__init__", "conf", "exceptions", "states", "signals", "runtime"),
-    "cellar door": ("sentry", "recipients"),
+    "common": ("sentry", "recipients"),
     "doors": ("transport", "broker", "db"),
     "ways out": ("backends",),
     "truth": ("models", "migrations"),
@@ -27,8 +27,8 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     "life": ("lifecycle",),
     "sides": ("submission", "delivery"),
     "faces": ("services", "jobs", "relay"),
-    "surface": ("api", "admin", "management", "checks", "apps", "testing"),
     "worker": ("worker",),
+    "surface": ("api", "admin", "management", "checks", "apps", "testing"),
     "client": ("client",),
 }
 GROUND = ("__init__", "conf", "exceptions", "states", "signals", "runtime")
@@ -62,8 +62,10 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         (*BELOW_LIFE, "services", "submission"),
     ),
     "management.commands.pushjobs_relay": ("relay",),
-    "management.commands.pushjobs_workers": ("conf", "worker"),
-    "management.commands.rqgeventworker": (*GROUND, "sentry", "broker", "worker"),
+    "management.commands.pushjobs_workers": ("conf", "broker", "worker", "worker.supervisor"),
+    "management.commands.rqgeventworker": (
+        *(*GROUND, "sentry", "broker", "worker", "worker.supervisor"),
+    ),
     "apps": ("checks",),
     "testing": (*GROUND, "backends"),
     "worker.supervisor": (),

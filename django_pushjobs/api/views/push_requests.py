@@ -20,6 +20,7 @@ from ...callbacks.endpoints import CallbackUrls
 from ...conf import conf
 from ...exceptions import InvalidPushRequest
 from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
+from ...submission.acceptance import accept
 from ...submission.submissions import Submission
 from .. import sse
 from ..base import ApiView
@@ -86,7 +87,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         if validate_only:
             return Response(status=204)
         if call is None:
-            [row] = services.accept([submission], client=self.client, admission=self.admission)
+            [row] = accept([submission], client=self.client, admission=self.admission)
             return self._accepted_or_final(row)
         made: Any = []
 
@@ -115,7 +116,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             return Response({"items": tickets})
         submissions = [item for item in items if isinstance(item, Submission)]
         if call is None:
-            rows = services.accept(submissions, client=self.client, admission=self.admission)
+            rows = accept(submissions, client=self.client, admission=self.admission)
             return self._accepted_batch(items, rows)
         respond = partial(self._accepted_batch, items)
         return response_to(accept_once(call, submissions, respond, self.admission))

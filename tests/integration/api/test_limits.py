@@ -11,8 +11,9 @@ from pytest_django import Settings
 from redis import Redis
 
 from django_pushjobs import services
-from django_pushjobs.events import streams
-from django_pushjobs.lifecycle.announcements import Change, publish
+from django_pushjobs.events.change import Change
+from django_pushjobs.lifecycle.announcements import publish
+from django_pushjobs.lifecycle.publisher import publisher
 from django_pushjobs.limits import admission
 from django_pushjobs.models import PushRequest
 from django_pushjobs.states import Status
@@ -122,7 +123,7 @@ def test_unfinished_push_requests(acme: ThirdParty) -> None:
     assert refused.headers["Retry-After"] == "5"
     # One that ends makes room.
     assert acme.post(f"{first.json()['id']}/cancel").json()["status"] == "canceled"
-    assert streams.publisher().flush(10)
+    assert publisher().flush(10)
     assert acme.post(body=ONE).status_code == 202
 
 
@@ -171,7 +172,7 @@ def test_changes_of_many_clients_make_room_at_once(acme: ThirdParty) -> None:
         assert party.post(body=ONE).status_code == 202
     PushRequest.objects.update(status=Status.FAILED, finished_at=timezone.now())
     publish([Change.of(row) for row in PushRequest.objects.all()])
-    assert streams.publisher().flush(10)
+    assert publisher().flush(10)
     for party in (acme, other):
         assert party.post(body=ONE).status_code == 202
 
@@ -186,5 +187,5 @@ def test_without_redis_everybody_is_admitted(
         assert response.status_code == 202
         assert "RateLimit-Policy" in response.headers
         assert told(response) == {}
-    assert "are not kept, Redis is down" in caplog.text
-    admission.finished([Change.of(PushRequest.objects.filter(status="pending")[0])])
+    assert "are not enforced, Redis is down" in caplog.text
+    admission.release_final([Change.of(PushRequest.objects.filter(status="pending")[0])])

@@ -7,7 +7,7 @@ import subprocess
 
 from redis import Redis
 
-from django_pushjobs.broker.queues import Lease
+from django_pushjobs.broker.lease import Lease
 from django_pushjobs.runtime.processes import new_token
 
 KEY = "pushjobs:lease:test"

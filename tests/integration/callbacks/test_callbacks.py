@@ -21,8 +21,8 @@ from rq.serializers import JSONSerializer
 
 from django_pushjobs import relay, services
 from django_pushjobs.callbacks import courier, endpoints, outbox, replays, sender, sweeping
+from django_pushjobs.events.change import Change
 from django_pushjobs.lifecycle import announcements
-from django_pushjobs.lifecycle.announcements import Change
 from django_pushjobs.models import (
     CallbackAttempt,
     CallbackEndpoint,

@@ -11,10 +11,10 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_pushjobs.db.arrays import AnyOf
 from django_pushjobs.db.statements import Place, Statement
 from django_pushjobs.delivery import claims
 from django_pushjobs.models import PushRequest
-from django_pushjobs.models.querysets import AnyOf
 from django_pushjobs.states import Status
 
 pytestmark = pytest.mark.django_db

@@ -24,10 +24,11 @@ from django_pushjobs.backends import (
     accepted,
 )
 from django_pushjobs.broker.queues import JobTimeout
-from django_pushjobs.delivery import attempts, claims
+from django_pushjobs.delivery import attempts, parts
 from django_pushjobs.delivery.attempts import deliver
-from django_pushjobs.delivery.claims import Bulkhead
+from django_pushjobs.delivery.bulkhead import Bulkhead
 from django_pushjobs.jobs import run_push_request
+from django_pushjobs.lifecycle import dispatch
 from django_pushjobs.limits import breaker
 from django_pushjobs.models import Delivery, Pause, PushRequest
 from django_pushjobs.models.identifiers import delivery_id, first_uuid
@@ -513,14 +514,14 @@ class TestBulkhead:
     def test_a_large_request_does_not_take_all_slots_and_all_memory(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(claims, "PARTS_HELD", 2_000)
+        monkeypatch.setattr("django_pushjobs.delivery.bulkhead.MAX_PART_ADDRESSES", 2_000)
         whole = [PushRequest(backend="one", total=5_000) for _ in range(4)]
         parts = [PushRequest(backend="one", parent_id=uuid4(), total=1_000) for _ in range(4)]
         bulkhead = Bulkhead()
         assert bulkhead.excess([*parts, *whole], held=whole) == parts[2:]
         assert bulkhead.excess([*parts[1:], *whole], held=parts[:1]) == parts[2:]
         # One is always taken, however large it is.
-        monkeypatch.setattr(claims, "PARTS_HELD", 10)
+        monkeypatch.setattr("django_pushjobs.delivery.bulkhead.MAX_PART_ADDRESSES", 10)
         assert bulkhead.excess(parts, held=whole) == parts[1:]
 
     def test_a_request_without_room_waits_and_loses_no_attempt(
@@ -582,15 +583,15 @@ class TestParts:
         self, provider: type[Scripted], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         row = submit(*(f"a{i}" for i in range(8)))
-        real, cuts = services.accept_parts, []
+        real, cuts = parts._store, []
 
-        def dies(rows: Any) -> None:
-            real(rows)
-            cuts.append(rows)
+        def dies(part: PushRequest, using: str) -> None:
+            real(part, using)
+            cuts.append(part)
             if len(cuts) == 2:
                 raise GeneratorExit
 
-        monkeypatch.setattr(services, "accept_parts", dies)
+        monkeypatch.setattr(parts, "_store", dies)
         with pytest.raises(GeneratorExit):
             deliver(row.pk)
         PushRequest.objects.filter(pk=row.pk).update(
@@ -654,6 +655,6 @@ def test_without_redis_what_is_due_stays_as_it_is(provider: type[Scripted]) -> N
     row.refresh_from_db()
     assert row.status == Status.PENDING
     before = row.updated_at
-    assert services.enqueue_due(10) == 0
+    assert dispatch.enqueue_due(10) == 0
     row.refresh_from_db()
     assert (row.status, row.enqueues, row.updated_at) == (Status.PENDING, 0, before)

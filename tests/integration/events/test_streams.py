@@ -12,9 +12,10 @@ from redis import Redis
 
 from django_pushjobs import services
 from django_pushjobs.events import streams
+from django_pushjobs.events.change import Change
 from django_pushjobs.events.listeners import Hub, Lagging, TooManyListeners
-from django_pushjobs.events.streams import Publisher
-from django_pushjobs.lifecycle.announcements import Change
+from django_pushjobs.lifecycle.publisher import Publisher
+from django_pushjobs.lifecycle.publisher import publisher as our_publisher
 from django_pushjobs.models import PushRequest
 from django_pushjobs.states import Status
 from tests.support.samples import a_push_request
@@ -30,7 +31,7 @@ def acme() -> ThirdParty:
 
 @pytest.fixture
 def publisher() -> Iterator[Publisher]:
-    publisher = streams.publisher()
+    publisher = our_publisher()
     yield publisher
     assert publisher.flush(30)
 

@@ -67,19 +67,18 @@ def test_the_table_refuses_what_cannot_be(status: Status, fields: dict[str, Any]
         row_in(status, **fields)
 
 
-def test_who_is_due_stranded_stale_and_overdue() -> None:
+def test_who_is_due_queued_for_long_and_overdue() -> None:
     now = timezone.now()
     past, future = now - timedelta(minutes=1), now + timedelta(minutes=1)
     due = row_in(Status.PENDING, next_attempt_at=past)
     row_in(Status.PENDING, next_attempt_at=future)
-    stranded = row_in(Status.QUEUED, queued_at=past)
+    waiting = row_in(Status.QUEUED, queued_at=past)
     row_in(Status.QUEUED, queued_at=future)
-    stale = row_in(Status.RUNNING, lease_expires_at=past)
+    row_in(Status.RUNNING, lease_expires_at=past)
     row_in(Status.RUNNING, lease_expires_at=future, expires_at=past)
     overdue = row_in(Status.QUEUED, queued_at=future, expires_at=past)
     row_in(Status.FAILED, expires_at=past)
     objects = PushRequest.objects
     assert list(objects.due(now)) == [due]
-    assert list(objects.queued_before(now)) == [stranded]
-    assert list(objects.stale(now)) == [stale]
+    assert list(objects.queued_before(now)) == [waiting]
     assert list(objects.overdue(now)) == [overdue]

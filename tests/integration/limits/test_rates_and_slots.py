@@ -14,17 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from django_pushjobs.broker import queues
-from django_pushjobs.limits.shared import (
-    ConcurrencyLimit,
-    Grant,
-    RateLimit,
-    Take,
-    acquire,
-    release,
-    renew,
-    take,
-    take_all,
-)
+from django_pushjobs.limits.rates import Grant, RateLimit, Take, take
+from django_pushjobs.limits.slots import ConcurrencyLimit, acquire, release
 from tests.support.waiting import eventually
 
 #: So slow that nothing comes back while a test runs.
@@ -108,16 +99,6 @@ def test_wishes_are_granted_each_for_itself() -> None:
     assert [grant.remaining for grant in grants] == [0, 1, 0, 0]
 
 
-def test_all_or_nothing() -> None:
-    other = RateLimit("other", 5, 86_400)
-    grants = take_all(Take(SLOW, 6), Take(other, 6))
-    assert [grant.allowed for grant in grants] == [True, False]
-    assert [grant.remaining for grant in grants] == [10, 5]
-    assert all(grant.allowed for grant in take_all(Take(SLOW, 6), Take(other, 5)))
-    assert not take_all(Take(SLOW, 3), Take(SLOW, 2))[1].allowed
-    assert taken(SLOW, 4).allowed
-
-
 def test_nothing_stays_behind(redis: Redis) -> None:
     assert taken(RateLimit("brief", 5, 0.001)).allowed
     day = RateLimit("day", 5, 86_400, fixed=True)
@@ -165,10 +146,10 @@ def test_to_acquire_again_takes_no_second_slot() -> None:
 
 def test_a_slot_is_free_when_its_lease_ends(redis: Redis) -> None:
     assert seated("dead", "alive", lease=0.05) == ("dead", "alive")
-    [slots] = renew([(DESK, ["alive"])], lease=60)
+    [slots] = acquire([(DESK, ["alive"])], lease=60)
     assert slots.held == ("alive",)
     eventually(lambda: seated("next") == ("next",), what="the lease of the dead ends")
-    [slots] = renew([(DESK, ["dead", "alive"])], lease=60)
+    [slots] = acquire([(DESK, ["dead", "alive"])], lease=60)
     assert slots.held == ("alive",)
     release([(DESK, ["alive", "next"])])
     assert redis.keys("*desk*") == []
@@ -205,7 +186,8 @@ RUSH = """
 import sys, django
 django.setup()
 from concurrent.futures import ThreadPoolExecutor
-from django_pushjobs.limits.shared import ConcurrencyLimit, RateLimit, Take, acquire, take
+from django_pushjobs.limits.rates import RateLimit, Take, take
+from django_pushjobs.limits.slots import ConcurrencyLimit, acquire
 
 limit, day = RateLimit("rush", 100, 86_400), RateLimit("day", 100, 86_400, fixed=True)
 seats = ConcurrencyLimit("rush", 100)

@@ -1,0 +1,86 @@
+"""What an attempt adds up to: plain values, before they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ..events.change import Change
+from ..models import AttemptEnd
+from ..states import DeliveryStatus, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryResult:
+    """What an attempt found out about one address."""
+
+    delivery_id: UUID
+    address: str
+    status: DeliveryStatus
+    provider_id: str = ""
+    error_code: str = ""
+    error: str = ""
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement(Change):
+    """How an attempt at a push request ended: the change that this makes, and more.
+
+    :param root_id: the request as it was asked for, where this one is a part of it.
+    :param owner: the token of the claim; a row that has another one by now is left alone.
+    :param attempt: the number of the attempt, 1 or more.
+    :param end: how the attempt ended; None where none was made, and so none is counted.
+    :param status: a final state, or PENDING together with ``next_attempt_at``.
+    :param codes: code of an outcome -> addresses that had it at this attempt.
+    :param deliveries: the addresses this attempt dealt with.
+    :param is_authorized: the provider answered in a way that shows that our credentials are good.
+    """
+
+    root_id: UUID
+    owner: str
+    attempt: int
+    end: AttemptEnd | None
+    error: str = ""
+    next_attempt_at: datetime | None = None
+    codes: Mapping[str, int] = field(default_factory=dict)
+    deliveries: Sequence[DeliveryResult] = ()
+    started_at: datetime | None = None
+    is_authorized: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        return self.root_id != self.request_id
+
+    def canceled(self) -> Settlement:
+        """Return what becomes of it where no further attempt is wanted."""
+        return replace(
+            self,
+            status=Status.PARTIAL if self.counts["accepted"] else Status.CANCELED,
+            end=self.end and AttemptEnd.SETTLED,
+            error_code="canceled",
+            error="",
+            next_attempt_at=None,
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """Return what it writes into the row, besides the status."""
+        return {
+            **self.counts,
+            "error_code": self.error_code[:64],
+            "error": self.error,
+            "result": {"codes": dict(self.codes)},
+            "next_attempt_at": self.next_attempt_at,
+        }
+
+    def likeness(self) -> tuple[object, ...]:
+        """Return what settlements have in common that change their rows in the same way."""
+        return (
+            *(self.status, self.end, self.error_code, self.error, self.next_attempt_at),
+            *self.counts.values(),
+            *self.codes.items(),
+        )

@@ -1,0 +1,84 @@
+"""One look at the rows: what waits for us is enqueued, recovered, expired or pruned.
+
+Every move is a guarded UPDATE, so two relays at the same time do no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import router
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from ..callbacks import sweeping
+from ..conf import conf
+from ..db.existence import exist
+from ..lifecycle.announcements import end
+from ..lifecycle.dispatch import enqueue_due, enqueue_lost
+from ..models import PushRequest
+from ..states import Status
+from . import pruning
+from .recovery import recover
+
+#: Rows that one sweep moves at most, of each kind.
+LIMIT = 1_000
+#: Requests, those queued the longest, whose jobs one sweep asks Redis for.
+LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How many push requests one sweep moved, and how many callback endpoints it enqueued."""
+
+    recovered: int = 0
+    expired: int = 0
+    enqueued: int = 0
+    pruned: int = 0
+    callbacks: int = 0
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+
+def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
+    """Look once for push requests that wait for us, and move them.
+
+    If there is nothing to do this is one query, each part of which an index answers, and one for
+    the callbacks; pruning takes another one.
+
+    :param lenient: take no claim away because its lease has expired.
+    :param prune: also look for what is kept no longer.
+    """
+    now = timezone.now()
+    running, due, queued, overdue, *old = exist(*looks(now, prune=prune))
+    # The order matters: what was recovered is due, and what is overdue expires rather than being
+    # enqueued.
+    recovered = recover(now, lenient=lenient, limit=LIMIT) if running else 0
+    expired = _expire(now) if overdue else 0
+    enqueued = enqueue_due(LIMIT) if due or recovered else 0
+    if queued:
+        enqueued += enqueue_lost(LOOKED_AT)
+    pruned = pruning.prune(now, requests=old[0], answers=old[1]) if prune else 0
+    return Sweep(recovered, expired, enqueued, pruned, callbacks=sweeping.sweep())
+
+
+def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
+    """Return what a sweep looks for: running, due, long queued and overdue requests, and what
+    :func:`.pruning.looks` names."""
+    requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
+    return [
+        requests.filter(status=Status.RUNNING),
+        requests.due(now),
+        requests.queued_before(now - timedelta(seconds=conf().LOST_JOB_AFTER)),
+        requests.overdue(now),
+        *(pruning.looks(now) if prune else ()),
+    ]
+
+
+def _expire(now: datetime) -> int:
+    overdue = PushRequest.objects.overdue(now)
+    ids = list(overdue.values_list("pk", flat=True)[:LIMIT])
+    return sum(end(overdue.filter(pk=pk), pk, Status.EXPIRED, error_code="expired") for pk in ids)
