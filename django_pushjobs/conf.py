@@ -1,4 +1,4 @@
-"""The one dict ``settings.PUSHJOBS``, typed, with defaults, read when it is used."""
+"""The one dict ``settings.PUSHJOBS``: typed, with defaults, read when it is used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Conf:
 
     #: alias -> {"BACKEND": dotted path, "OPTIONS": {...}}
     BACKENDS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_backends)
-    #: the alias used where a request names none
+    #: the alias used if a request names none
     DEFAULT_BACKEND: str = "default"
     #: the alias that test keys are bound to; empty: there are no test keys
     TEST_BACKEND: str = ""
@@ -38,7 +38,7 @@ class Conf:
     RESOLVERS: Mapping[str, Mapping[str, Any]] = field(default_factory=_default_resolvers)
     #: platform, or "platform:app" -> the alias that reaches such devices of our users
     DEVICE_BACKENDS: Mapping[str, str] = field(default_factory=dict)
-    #: share of dead addresses above which the settings are to blame, and no device is dropped
+    #: share of dead addresses above which the settings are to blame and no device is dropped
     DEAD_WAVE_SHARE: float = 0.5
     #: priority -> name of a queue in RQ_QUEUES
     QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
@@ -52,11 +52,11 @@ class Conf:
     MAX_RECIPIENTS: int = 1_000
     #: requests one batch may hold
     MAX_BATCH: int = 1_000
-    #: addresses from which on a request is pushed in parts of that size
+    #: a request with more addresses is pushed in parts of that size
     PART_SIZE: int = 1_000
     #: addresses of one request that are pushed at the same time
     FANOUT: int = 16
-    #: attempts before a request that could not be pushed is failed
+    #: attempts before a request that could not be pushed fails
     MAX_ATTEMPTS: int = 5
     #: ceiling of the wait after the first failed attempt; doubles with each further one
     RETRY_BASE: float = 2.0
@@ -66,46 +66,46 @@ class Conf:
     PAUSE_BASE: float = 30.0
     #: the longest time between two probes of a paused backend
     PAUSE_CAP: float = 600.0
-    #: the share of a process' slots that one backend may take while others need some
+    #: the share of a process's slots that one backend may take while others need some
     BULKHEAD: float = 0.75
-    #: how long a claim holds without being renewed; a dead worker's requests run again after it
+    #: how long a claim holds without being renewed; then the requests of a dead worker run again
     LEASE: float = 60.0
     #: claims and results that are committed in one transaction at most
     COMMIT_BATCH: int = 500
     #: how often the relay looks for work
     RELAY_INTERVAL: float = 1.0
-    #: how long a request is QUEUED before the relay looks whether its job is still there
+    #: how long a request is QUEUED before the relay checks whether its job still exists
     LOST_JOB_AFTER: float = 5.0
     #: how long requests that ended are kept; 0: for ever
     RETENTION: float = 0.0
-    #: what the API tells third parties to wait between two looks at a request
+    #: how long the API asks third parties to wait before they poll a request again
     POLL_INTERVAL: int = 1
-    #: name of the queue in RQ_QUEUES for callbacks; empty: the one for low priority
+    #: name of the queue in RQ_QUEUES for callbacks; empty: the queue for low priority
     CALLBACK_QUEUE: str = ""
     #: callbacks that one endpoint gets at the same time
     CALLBACK_CONCURRENCY: int = 8
-    #: how long the secret before a new one signs as well
+    #: how long the previous secret still signs after a rotation
     CALLBACK_ROTATION: int = 86_400
     #: how long callbacks are kept, with their attempts
     CALLBACK_RETENTION: int = 604_800
-    #: for development: let URLs that others choose be http, and lead to this machine
+    #: for development: allow URLs chosen by others to be http and to lead to this machine
     INSECURE_DESTINATIONS: bool = False
-    #: calls a client may make in RATE_WINDOW; here and below 0 is no limit, and the client's own
-    #: limit comes first
+    #: calls a client may make in RATE_WINDOW; here and below 0 means no limit, and the client's own
+    #: limit takes precedence
     RATE_LIMIT: int = 0
-    #: how long RATE_LIMIT calls last
+    #: the window of RATE_LIMIT
     RATE_WINDOW: int = 60
     #: push requests a client may submit on one day (UTC)
     DAILY_QUOTA: int = 0
-    #: push requests of a client that may be accepted and not yet final
+    #: push requests of a client that may be unfinished at a time
     MAX_UNFINISHED: int = 0
     #: proxies in front of the API, each of which appends to X-Forwarded-For
     TRUSTED_PROXIES: int = 0
-    #: the longest time a call may wait for the end of its request (Prefer: wait); 0: never
+    #: the longest time a call may wait for its request to finish (Prefer: wait); 0: never
     MAX_WAIT: int = 30
-    #: calls and event streams that may wait in one process of a web server with greenlets
+    #: calls and event streams that may wait in one process of a web server on greenlets
     MAX_LISTENERS: int = 5_000
-    #: how long the answer to a call with an Idempotency-Key is kept
+    #: how long the response to a call with an Idempotency-Key is kept
     IDEMPOTENCY_TTL: int = 86_400
     #: let payloads and addresses reach Sentry
     SENTRY_SEND_PAYLOADS: bool = False
@@ -118,7 +118,7 @@ KEYS = frozenset(f.name for f in fields(Conf))
 def conf() -> Conf:
     """Return the settings in force.
 
-    Unknown keys are left out here and reported by ``manage.py check``.
+    Unknown keys are ignored here and reported by ``manage.py check``.
     """
     given = getattr(settings, "PUSHJOBS", {})
     return Conf(**{key: value for key, value in given.items() if key in KEYS})

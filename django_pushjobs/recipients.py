@@ -1,4 +1,4 @@
-"""Who is meant -> the addresses a backend can push to."""
+"""From recipients, whom a request names, to addresses, which a backend can push to."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class BaseResolver:
         self.kind = kind
 
     def validate(self, value: Any) -> str | None:
-        """Return in a sentence what is wrong with ``value``, or None. No queries here."""
+        """Return in a sentence what is wrong with ``value``, or None. Must make no queries."""
         return None
 
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
-        """Return the addresses for ``values``, to be used with the backend alias ``backend``."""
+        """Return the addresses of ``values`` for the backend with the alias ``backend``."""
         raise NotImplementedError("a resolver implements resolve()")
 
 
@@ -97,7 +97,7 @@ def problem_with(recipient: Recipient) -> str | None:
         kind, value = split(recipient)
         return resolver(kind).validate(value)
     except LookupError:
-        return f"recipients of the kind {kind!r} are not known here"
+        return f"unknown kind of recipient: {kind!r}"
     except ValueError as error:
         return str(error)
 

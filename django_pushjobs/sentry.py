@@ -1,6 +1,6 @@
 """Errors reach Sentry once, with the names of what failed, and without what was pushed.
 
-Everything here does nothing where the Sentry SDK is absent or was not initialised by the project.
+Everything here does nothing if the Sentry SDK is absent or the project has not initialised it.
 
 A scope of its own belongs to every job (:func:`job_scope`): under gevent each greenlet has its
 own context, and the SDK keeps its scopes there. What is captured in the scope of one of our jobs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 try:
     import sentry_sdk
 except ImportError:
-    # The package depends on it, but whoever cannot install it shall not miss it either.
+    # The package depends on it, but works for those who cannot install it.
     sentry_sdk = None  # type: ignore[assignment]
 
 FILTERED = "[Filtered]"
@@ -80,8 +80,8 @@ _private_scope: ContextVar[object] = ContextVar("django_pushjobs.sentry.scope", 
 def job_scope(job_id: str, *, queue: str, function: str) -> AbstractContextManager[None]:
     """Give one RQ job a scope of its own; open it in the greenlet that runs the job.
 
-    It has to last until the job's failure was handled, so that whatever reports the failure
-    (:func:`capture`, the SDK's RQ integration, a log record) finds the tags, and is heard once.
+    It has to last until the job's failure has been handled, so that whatever reports the failure
+    (:func:`capture`, the SDK's RQ integration, a log record) finds the tags and reports it once.
 
     :param function: dotted path of the job function. Those of this package are private.
     """
@@ -134,7 +134,7 @@ def tag_push_request(
     """Tag what is captured from here on with the push request at work, and keep it private.
 
     :param backend: its alias.
-    :param client: the key of the client, or None where our own code asked.
+    :param client: the key of the client, or None if our own code submitted it.
     :param traceparent: trace context of the call that brought it; its trace is continued.
     """
     if not _active():
@@ -183,7 +183,7 @@ def ignore(logger_name: str) -> None:
 def flush(timeout: float = 2.0) -> None:
     """Wait until everything captured was sent, ``timeout`` seconds at most.
 
-    Call it where a process ends: a child that leaves by ``os._exit`` runs no exit handlers.
+    Call it at the end of a process: a child that leaves by ``os._exit`` runs no exit handlers.
     """
     if _active():
         sentry_sdk.flush(timeout=timeout)

@@ -6,7 +6,7 @@
                        ▼                                           │
     submit ──────▶  PENDING ──relay: due──▶ QUEUED ──claim──▶ RUNNING ──▶ SUCCEEDED
       │              ▲   │                  ▲  │  │                │       PARTIAL
-      │              └───┼── no doorbell ───┼──┘  │                └─────▶ FAILED
+      │              └───┼─── no Redis ─────┼──┘  │                └─────▶ FAILED
       └── due now ───────┼──────────────────┘     │
                          └──────┬─────────────────┘
                                 ▼
@@ -47,7 +47,7 @@ RETRYABLE: Final = frozenset({Status.FAILED, Status.PARTIAL})
 
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     Status.PENDING: frozenset({Status.QUEUED, Status.CANCELED, Status.EXPIRED}),
-    # QUEUED -> QUEUED rings a lost doorbell again; QUEUED -> PENDING is a doorbell that failed.
+    # QUEUED -> QUEUED replaces a lost job; QUEUED -> PENDING is a job that could not be enqueued.
     Status.QUEUED: frozenset(
         {Status.QUEUED, Status.PENDING, Status.RUNNING, Status.CANCELED, Status.EXPIRED}
     ),
@@ -75,7 +75,7 @@ def sources(target: Status) -> list[Status]:
 
 
 class DeliveryStatus(TextChoices):
-    """What is known of one address. ``accepted`` is the provider's word, never "delivered"."""
+    """What is known about one address. ``accepted`` is the provider's word, never "delivered"."""
 
     RETRYING = "retrying", _("retrying")
     ACCEPTED = "accepted", _("accepted")
@@ -89,18 +89,18 @@ COUNTS: Final = ("total", "accepted", "failed", "dropped", "unknown")
 
 
 class OnUnknown(TextChoices):
-    """What to do with an address of which nobody knows whether the provider took the message.
+    """What to do with an address if nobody knows whether the provider accepted the message.
 
-    It was sent, and the process died, or the connection was lost, before the answer was here.
+    It was sent, and the process died or the connection was lost before the answer arrived.
     """
 
     RETRY = "retry", _("push again: it may show twice")
     STOP = "stop", _("leave it: it may never show")
 
 
-#: Addresses that a further attempt leaves alone.
+#: Addresses that another attempt leaves alone.
 SETTLED: Final = frozenset(DeliveryStatus) - {DeliveryStatus.RETRYING}
-#: Of these, what is pushed again where somebody asks for a retry.
+#: Of these, what is pushed again if somebody asks for a retry.
 UNSUCCESSFUL: Final = frozenset({DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
 
 

@@ -1,7 +1,7 @@
-"""The doorbell: the only door to django-rq.
+"""Queues and jobs: the only door to django-rq.
 
-A job carries nothing but the key of a push request. The row is the truth; a job that is lost is
-rung for again, and one too many finds nothing to claim.
+A job carries nothing but the key of a push request. The row is the truth: a job that is lost is
+enqueued again, and a superfluous one finds nothing to claim.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-#: How often RQ may put a job back whose worker has died.
+#: How often RQ may requeue a job whose worker has died.
 LIVES = 10
 
-#: Jobs that are enqueued in one call: Redis serves nobody else meanwhile.
+#: Jobs that are enqueued in one call: Redis serves nobody else in the meantime.
 BATCH = 500
 
 JOB = "django_pushjobs.jobs.run_push_request"
@@ -58,7 +58,7 @@ JOB = "django_pushjobs.jobs.run_push_request"
 CALLBACK_JOB = "django_pushjobs.jobs.call_endpoint"
 #: Seconds; the job ends by itself long before.
 CALLBACK_JOB_TIMEOUT = 120
-#: Seconds after which a job that was not heard of counts as lost.
+#: Seconds after which a job that has not started counts as lost.
 NOTED_FOR = 60
 
 
@@ -92,7 +92,7 @@ def _named(name: str) -> Queue:
     kept = _kept.get(name)
     if kept is None or kept[0] is not configuration:
         kept = configuration, django_rq.get_queue(name, serializer=JSONSerializer)
-        # A hundred at most is redis-py's default; greenlets are more, and each call is brief.
+        # redis-py's default is a hundred at most; there are more greenlets, and each call is brief.
         kept[1].connection.connection_pool.max_connections = 2**31
         _kept[name] = kept
     return kept[1]
@@ -171,8 +171,8 @@ def _job(target: Queue, request_id: str) -> Job:
         timeout=settings.JOB_TIMEOUT,
         result_ttl=settings.RESULT_TTL,
         failure_ttl=settings.FAILURE_TTL,
-        # For a worker that dies with the job: RQ puts it back on the queue. One that fails is
-        # tried again as well, but finds that its request waits, and ends.
+        # For a worker that dies with the job: RQ requeues it. A job that fails is retried as well,
+        # but finds that its request is waiting, and ends.
         retry=Retry(max=LIVES),
     )
 
@@ -184,8 +184,8 @@ def _description(request_id: str) -> str:
 def withdraw(push_job: PushJob) -> None:
     """Take the job of ``push_job`` off its queue, if it is still there.
 
-    Only saves a worker the look: a job whose row is not QUEUED any more does nothing. So a
-    Redis that is down is no error here.
+    This only saves a worker some effort: a job whose row is no longer QUEUED does nothing. So it is
+    not an error here if Redis is down.
     """
     try:
         job = Job.fetch(
@@ -197,14 +197,14 @@ def withdraw(push_job: PushJob) -> None:
     except (NoSuchJobError, InvalidJobOperation):
         pass
     except RedisError as error:
-        logger.warning("Job %s stays on its queue: %s", push_job.job_id, error)
+        logger.warning("could not take job %s off its queue: %s", push_job.job_id, error)
 
 
 def lost(push_jobs: Iterable[PushJob]) -> list[PushJob]:
-    """Return the push_jobs that nobody will hear: their job is neither on a queue nor just started.
+    """Return those that are lost: neither on a queue nor started a moment ago.
 
-    The first thing a job does is to claim its request. One that was started long ago, and has
-    not, did so on a host that is gone, which RQ finds out much later.
+    The first thing a job does is to claim its request. One that was started long ago and has not
+    done so was on a host that is gone, which RQ finds out much later.
 
     :raises broker.Unavailable: Redis does not answer.
     """
@@ -243,7 +243,7 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
     """Enqueue a job for each callback endpoint that has none on the queue.
 
     Call it after the commit that wrote the events. A note in Redis says that a job is on its way;
-    the job takes the note off before it looks, so it sees whatever was committed until then.
+    the job removes the note before it looks, so it sees whatever was committed until then.
 
     :raises broker.Unavailable: Redis did not take them.
     """
@@ -274,7 +274,7 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
 
 
 def note_started(endpoint_id: UUID) -> None:
-    """Take the note off: the job of the endpoint runs.
+    """Remove the note: the job of the endpoint has started.
 
     :raises broker.Unavailable: Redis does not answer.
     """

@@ -1,4 +1,4 @@
-"""Lua scripts in Redis: several steps that nobody else comes between, in one round trip."""
+"""Lua scripts in Redis: several steps as one, in a single round trip."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tools on top of the ORM; they know no model of ours."""
+"""Tools on top of the ORM that know none of our models."""

@@ -1,4 +1,4 @@
-"""Lists as one value, where the database has arrays."""
+"""Lists as a single value, on databases that have arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .statements import Place
 
 
 class AnyOf(In):
-    """``IN``, but with the list as one value where the database has arrays.
+    """``IN``, but with the list as a single value if the database has arrays.
 
     Otherwise each of hundreds of values needs a placeholder of its own and has to be quoted.
     """

@@ -1,9 +1,8 @@
-"""Group commit: what many greenlets hand over at the same time, one thread commits together.
+"""Group commit: one thread commits together what many greenlets hand over at the same time.
 
-Each on its own would need a database connection and a transaction of its own. So they hand what
-they have to a writer, which commits all that came together in one short transaction over one
-connection, and answers each of them after the commit. The busier the process, the larger the
-groups.
+Otherwise each of them would need a database connection and a transaction. So they hand what they
+have to a writer, which commits it in one short transaction over one connection, and answers each of
+them after the commit. The busier the process, the larger the groups.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ IDLE = 30.0
 #: Seconds until upkeep that failed is tried again.
 AGAIN = 1.0
 
-#: Seconds from one group to the next while more than one item comes in them, and the share of the
-#: slots that may wait so long: the larger the groups, the less each item costs.
+#: Seconds from one group to the next while groups have more than one item, and the share of the
+#: slots that may wait for that long: the larger the groups, the less each item costs.
 GATHER, GATHERED = 0.025, 0.25
 
 #: Weight of what is committed in one transaction at most, beside its first item.
@@ -87,7 +86,7 @@ class Writer(Generic[Item, Answer]):
         return promise.result()
 
     def start(self) -> None:
-        """Have the thread run, and so the upkeep done, from now on."""
+        """Start the thread, and with it the upkeep."""
         if self._thread is None and cooperative():
             self._thread = threading.Thread(target=self._run, name="writeback", daemon=True)
             self._thread.start()
@@ -108,8 +107,8 @@ class Writer(Generic[Item, Answer]):
         try:
             return self._upkeep()
         except Exception as error:
-            # The thread must not end over it: everybody waits for it.
-            logger.exception("The upkeep of a writer failed")
+            # The thread must outlive it: everybody waits for that thread.
+            logger.exception("the upkeep of a writer failed")
             sentry.capture(error)
             return AGAIN
 
@@ -123,7 +122,7 @@ class Writer(Generic[Item, Answer]):
         return len(batch)
 
     def _next_batch(self) -> list[tuple[Item, Promise[Answer]]]:
-        """Take what is committed together: many, but no more rows than is good for one."""
+        """Take what is committed together: many items, but not too many rows."""
         batch: list[tuple[Item, Promise[Answer]]] = []
         weight = 0
         while self._waiting and len(batch) < conf().COMMIT_BATCH and weight < WEIGHT:
@@ -149,8 +148,8 @@ class Writer(Generic[Item, Answer]):
 def patiently(write: Callable[[Any], Result], items: Any) -> Result:
     """Return ``write(items)``, called until the database is there.
 
-    The pushes are made already: giving up would lose what is known of them. Meanwhile the jobs
-    wait, their slots stay taken, and so no further ones are started.
+    The pushes have been made: giving up would lose what is known about them. Meanwhile the jobs
+    wait and their slots stay taken, so no further jobs are started.
     """
     delay = 0.1
     while True:
@@ -159,7 +158,7 @@ def patiently(write: Callable[[Any], Result], items: Any) -> Result:
         except UNAVAILABLE as error:
             if not cooperative():
                 raise
-            logger.error("The database is not available, next try in %.1f s: %s", delay, error)
+            logger.error("the database is not available; retrying in %.1f s: %s", delay, error)
             connections.close_all()
             time.sleep(delay)
             delay = min(delay * 2, 5.0)

@@ -1,4 +1,4 @@
-"""Many new rows at once, at the price of what differs among them."""
+"""Many new rows at once, at the cost of what differs among them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from django.db.models import Field, Model
 INSERTED = 1_000
 #: What PostgreSQL's drivers take as it is.
 PLAIN = frozenset({str, int, UUID, datetime})
-#: Rows from which on COPY takes less time than an INSERT.
+#: Rows from which COPY takes less time than an INSERT.
 COPIED = 8
 
 
 def insert(model: type[Model], columns: Mapping[str, Sequence[Any]], *, using: str) -> None:
-    """Insert new rows of ``model`` in one transaction, where ``bulk_create()`` would compile an
-    expression for each value.
+    """Insert new rows of ``model`` in one transaction.
+
+    ``bulk_create()`` would compile an expression for each value.
 
     :param columns: name of an attribute, such as ``client_id`` -> its value in each of the rows.
-        What is left out stands at the database's default.
+        What is left out takes the database's default.
     """
     fields = [field for field in model._meta.concrete_fields if field.attname in columns]
     connection = connections[using]
@@ -35,7 +36,7 @@ def insert(model: type[Model], columns: Mapping[str, Sequence[Any]], *, using: s
     rows = list(zip(*prepared, strict=True))
     with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
         if connection.vendor == "postgresql" and len(rows) >= COPIED and hasattr(cursor, "copy"):
-            # psycopg 3: an INSERT of so many values would mostly wait for its own text.
+            # psycopg 3: with an INSERT of so many values, most of the time would go into its text.
             copying = cursor.copy(f"COPY {place} FROM STDIN")
             with connection.wrap_database_errors, copying as copy:
                 for row in rows:
@@ -53,7 +54,7 @@ def insert(model: type[Model], columns: Mapping[str, Sequence[Any]], *, using: s
 def _prepared(
     field: Field[Any, Any], values: Sequence[Any], connection: BaseDatabaseWrapper
 ) -> list[Any]:
-    """Return the values of one column for the database; what many rows share is prepared once."""
+    """Return the values of one column for the database; a value that all share is prepared once."""
     first = values[0]
     if all(value is first for value in values):
         return [field.get_db_prep_save(first, connection)] * len(values)

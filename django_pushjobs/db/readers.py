@@ -1,7 +1,7 @@
 """Queries of many greenlets over few connections.
 
-Under gevent every greenlet has database connections of its own, so a thousand jobs that look
-something up would open a thousand. Here a few threads look things up for all of them.
+Under gevent every greenlet has database connections of its own, so a thousand jobs that query the
+database would open a thousand. Here a few threads run the queries for all of them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from django.db import connections
 from ..runtime.greenlets import cooperative
 from ..runtime.processes import PerProcess
 
-#: Connections of a process, beside those of the two writers.
+#: Connections of a process besides those of the two writers.
 READERS = 2
 
-#: Seconds after which the other side may have closed a connection: it is made anew then.
+#: Seconds after which the other side may have closed a connection, so that it is replaced.
 IDLE = 5.0
 
 T = TypeVar("T")
 
 
 def read(query: Callable[[], T]) -> T:
-    """Return ``query()``, called where there is a connection for it.
+    """Return ``query()``, called by a thread that has a connection.
 
-    Where jobs run one at a time (RQ's own worker), that is the caller's.
+    If jobs run one at a time (RQ's own worker), that is the caller's thread.
 
     :raises Exception: what ``query`` raises.
     """

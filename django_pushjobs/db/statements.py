@@ -1,8 +1,8 @@
-"""Statements that are always the same but for their values: made into SQL once.
+"""Statements of which only the values change: compiled to SQL once.
 
-Django makes the SQL of a queryset anew each time it is used, which for an UPDATE of many columns
-takes longer than the database does. Whoever runs the same few statements a hundred times a second
-writes a :class:`Place` where a value will stand, and keeps the :class:`Statement`.
+Django compiles a queryset each time it is used, which takes longer than the database does for an
+UPDATE of many columns. Code that runs the same few statements a hundred times a second writes a
+:class:`Place` where a value goes, and keeps the :class:`Statement`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class Place(Expression):
-    """Stands in a queryset for a value that each run of the statement gives.
+    """Stands in a queryset for a value that each run of the statement provides.
 
     :param column: of ``model``, whose values it is like.
-    :param name: under which the value is given; that of the column where it is empty.
+    :param name: under which the value is given; by default that of the column.
     :param many: a list, for :class:`~.arrays.AnyOf`.
     """
 
@@ -45,7 +45,7 @@ class Place(Expression):
 
     @property
     def mark(self) -> str:
-        """What stands in the SQL for a list whose length is not known yet."""
+        """The placeholder in the SQL of a list whose length is not known yet."""
         return f"/*{self.name}*/"
 
     def prepared(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -57,7 +57,7 @@ class Place(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with places for values. Works on any connection to the database it was made for."""
+    """SQL with places for values. Works on any connection to the database that it was made for."""
 
     sql: str
     parameters: tuple[Any, ...]

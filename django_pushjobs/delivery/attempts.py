@@ -94,7 +94,7 @@ class Pusher:
         plain = len(request.recipients) <= conf().PART_SIZE and all(
             isinstance(recipient, str) for recipient in request.recipients
         )
-        # Other kinds of recipients have to be looked up, in the database as a rule.
+        # Other kinds of recipients have to be looked up, usually in the database.
         targets = self._resolve() if plain else read(self._resolve)
         if targets is None:
             return None
@@ -167,7 +167,7 @@ class Pusher:
         except JobTimeout:
             raise
         except Exception as error:
-            # One address that trips us does not take the others with it.
+            # One address that trips us up must not affect the others.
             logger.exception("Push request %s: backend %r failed", self._request.pk, backend.alias)
             sentry.capture(error)
             outcome = INTERNAL_ERROR

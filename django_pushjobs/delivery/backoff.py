@@ -32,14 +32,14 @@ def next_attempt(
     retry_after: float | None = None,
     expires_at: datetime | None = None,
 ) -> datetime | None:
-    """Return when to try again, or None where that would be past ``expires_at``.
+    """Return when to try again, or None if that would be past ``expires_at``.
 
     :param retry_after: seconds the provider asked for; we never come earlier than that, and
         never wait for more than :data:`MAX_RETRY_AFTER` because of it.
     """
     delay = backoff(attempt, base=base, cap=cap)
     if retry_after is not None:
-        # A backend is somebody's code: its wish must neither overflow nor lead into the past.
+        # Backends may be third-party code: the value must neither overflow nor lead into the past.
         delay += min(max(0.0, retry_after), MAX_RETRY_AFTER)
     due = now + timedelta(seconds=delay)
     return None if expires_at is not None and due >= expires_at else due

@@ -75,7 +75,7 @@ def _claim(ids: Sequence[UUID], now: datetime, owner: str, using: str) -> Iterab
 @cache
 def _statements(using: str) -> tuple[Statement, Statement | None]:
     """Return the UPDATE that claims requests, and the SELECT that reads those it has claimed,
-    where the UPDATE cannot do that."""
+    if the UPDATE cannot do that."""
     now, owner = Place(PushRequest, "updated_at", "now"), Place(PushRequest, "owner")
     asked = PushRequest.objects.using(using).among(Place(PushRequest, "id", "ids", many=True))
     columns, returns = ClaimedRequest._fields, can_return(using)

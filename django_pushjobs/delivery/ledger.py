@@ -1,7 +1,7 @@
 """Claims and results of one process, committed in groups.
 
-There is a writer for each, with a connection of its own: while the one waits for the database,
-the other prepares its statements.
+Each of the two has a writer with a connection of its own: while one waits for the database, the
+other prepares its statements.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ledger:
     def __init__(self) -> None:
         self.name = new_token()
         self._numbers = itertools.count(1)
-        #: What we push.
+        #: What this process is pushing.
         self._held: dict[UUID, ClaimedRequest] = {}
         self._bulkhead = Bulkhead()
         self._renew_at = 0.0
@@ -50,15 +50,15 @@ class Ledger:
     def claim(self, request_id: UUID) -> Claim | None:
         """Claim one push request: it is RUNNING then, under a lease that is renewed.
 
-        Returns None where there is nothing to claim: it is not QUEUED, it has expired, or its
+        Returns None if there is nothing to claim: it is not QUEUED, it has expired, or its
         backend is paused or has no room.
         """
         if request_id in self._held:
             return None
         claim = self._claims.hand_over(request_id)
         if claim is not None:
-            # Held, and so renewed, only from here on: where the caller was interrupted while it
-            # waited, nobody works on the row, and its lease shall run out.
+            # Held, and so renewed, only from here on: if the caller is interrupted while it waits,
+            # nobody works on the row, and its lease has to expire.
             self._held[request_id] = claim.request
             self._results.start()
         return claim
@@ -66,12 +66,12 @@ class Ledger:
     def settle(self, settlement: Settlement) -> Settlement | None:
         """Write the result of an attempt, and return it as it stands once it is committed.
 
-        Returns None where the claim was lost in between: nothing was written.
+        Returns None if the claim was lost in between: nothing was written.
         """
         return self._results.hand_over(settlement)
 
     def abandon(self, request_id: UUID) -> None:
-        """Let the lease of a claim run out: nobody here works on it any more."""
+        """Let the lease of a claim expire: nobody here works on it any longer."""
         self._held.pop(request_id, None)
 
     def _commit_claims(self, ids: list[UUID]) -> list[Claim | None]:
@@ -85,18 +85,18 @@ class Ledger:
                 held=self._held.values(),
                 using=using,
             )
-        # Nobody listens to what our own code asked for, nor to parts, which have no client.
+        # Requests of our own code, and parts, have no client and so no listeners.
         publish([c.change for c in claims if c is not None and c.request.client_id is not None])
         return claims
 
     def _commit_results(self, settlements: list[Settlement]) -> list[Settlement | None]:
         """Write results in one transaction; return what became of each of them.
 
-        As a rule everything still is as it was claimed, so the rows are moved without a look at
-        them. Where fewer move than should, all of it is undone, and they are looked at.
+        Usually everything is still as it was claimed, so the rows are moved without reading them.
+        If fewer move than should, all of it is undone and the rows are locked and read first.
         """
         for settlement in settlements:
-            # Its push is made: there is room for another one, and no lease to renew.
+            # Its pushes are made: there is room for another request, and no lease to renew.
             self.abandon(settlement.request_id)
         try:
             try:
@@ -104,7 +104,7 @@ class Ledger:
             except ClaimsLost:
                 settled = self._write(settlements, look=True)
         except BaseException:
-            # What it believes of the pauses may have been rolled back.
+            # What it knows about pauses may have been rolled back.
             breaker.forget()
             raise
         publish([s for s in settled if s is not None and not s.is_part])
@@ -116,7 +116,7 @@ class Ledger:
             return write(settlements, look=look, using=using)
 
     def _keep_claims(self) -> float:
-        """Renew the leases of what is held where that is due; return the seconds until it is."""
+        """Renew the leases of what is held if that is due; return the seconds until it is."""
         if (left := self._renew_at - time.monotonic()) > 0:
             return left
         if held := list(self._held):
@@ -127,7 +127,7 @@ class Ledger:
     def _renew(self, held: list[UUID]) -> None:
         renewed = renew(held, name=self.name, using=_database())
         if renewed < len(held):
-            logger.warning("%d of %d claims were lost", len(held) - renewed, len(held))
+            logger.warning("lost %d of %d claims", len(held) - renewed, len(held))
 
 
 def _database() -> str:

@@ -53,12 +53,12 @@ class ClaimedRequest(NamedTuple):
 
     @property
     def root_id(self) -> UUID:
-        """The key of the request as it was asked for."""
+        """The key of the request as it was submitted."""
         return self.parent_id or self.pk
 
     @property
     def counts(self) -> dict[str, int]:
-        """Addresses by what is known of them."""
+        """Addresses by what is known about them."""
         return {name: getattr(self, name) for name in COUNTS}
 
 
@@ -76,7 +76,7 @@ class Claim:
 
     @property
     def change(self) -> Change:
-        """What the claim has made of the request."""
+        """What the claim has changed about the request."""
         row = self.request
         return Change(
             request_id=row.pk,
@@ -90,5 +90,5 @@ class Claim:
 
     @property
     def follows_loss(self) -> bool:
-        """Whether nobody knows what the attempt before this one has sent."""
+        """Whether it is unknown what the previous attempt has sent."""
         return self.request.error_code == WORKER_LOST

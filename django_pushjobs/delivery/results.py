@@ -31,10 +31,10 @@ class DeliveryResult:
 class Settlement(Change):
     """How an attempt at a push request ended: the change that this makes, and more.
 
-    :param root_id: the request as it was asked for, where this one is a part of it.
+    :param root_id: the request as it was submitted, if this one is a part of it.
     :param owner: the token of the claim; a row that has another one by now is left alone.
     :param attempt: the number of the attempt, 1 or more.
-    :param end: how the attempt ended; None where none was made, and so none is counted.
+    :param end: how the attempt ended; None if none was made, and so none is counted.
     :param status: a final state, or PENDING together with ``next_attempt_at``.
     :param codes: code of an outcome -> addresses that had it at this attempt.
     :param deliveries: the addresses this attempt dealt with.
@@ -57,7 +57,7 @@ class Settlement(Change):
         return self.root_id != self.request_id
 
     def canceled(self) -> Settlement:
-        """Return what becomes of it where no further attempt is wanted."""
+        """Return what becomes of it if no further attempt is wanted."""
         return replace(
             self,
             status=Status.PARTIAL if self.counts["accepted"] else Status.CANCELED,

@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 class ClaimsLost(Exception):
-    """Some of the claims are not what they were; which, a slower look will tell."""
+    """Some claims no longer hold; locking and reading the rows will tell which."""
 
 
 def write(settlements: Sequence[Settlement], *, look: bool, using: str) -> list[Settlement | None]:
     """Write results, each under the claim it was made with, in the transaction that runs.
 
-    :param look: lock the rows first, and see which claims still hold, and who is to be canceled.
-    :returns: each settlement as it stands now, or None where its claim was lost: of that nothing
-        was written.
-    :raises ClaimsLost: without a look, fewer rows moved than should have: undo all of it.
+    :param look: lock and read the rows first: which claims still hold, and what is to be canceled.
+    :returns: each settlement as it stands now, or None if its claim was lost and nothing was
+        written.
+    :raises ClaimsLost: without ``look``, fewer rows moved than should have: undo all of it.
     """
     answers: list[Settlement | None] = list(settlements)
     if look:
@@ -101,7 +101,7 @@ def _fenced(
 ) -> Settlement | None:
     if (owner, attempt) != (settlement.owner, settlement.attempt):
         logger.warning(
-            "Push request %s: the claim of attempt %d was lost, its result is not written",
+            "Push request %s: the claim of attempt %d was lost; its result was discarded",
             settlement.request_id,
             settlement.attempt,
         )
@@ -170,7 +170,7 @@ def _write_journal(settlements: Sequence[Settlement], using: str) -> None:
             next_attempt_at=s.next_attempt_at,
         )
         for s in settlements
-        # A first attempt that ended its request is told by the row itself.
+        # If the first attempt ended the request, the row itself says so.
         if s.end is not None and (s.attempt > 1 or s.end is not AttemptEnd.SETTLED)
     ]
     if entries:

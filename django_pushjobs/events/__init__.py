@@ -1,1 +1,1 @@
-"""What moved, as a stream for each client that listens."""
+"""Changes of push requests, as a stream for each client that listens."""

@@ -1,4 +1,4 @@
-"""What moved: the value that everybody hears of who follows push requests."""
+"""A move of a push request, as the value that is recorded, published and signalled."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Those who wait in this process for something to move: one connection to Redis serves them all.
+"""Calls that wait in this process for a change: one connection to Redis serves them all.
 
-A waiting call is a greenlet with a queue, and nothing else: no connection to the database, no
-connection to Redis, no timer that looks.
+A waiting call is a greenlet with a queue and nothing else: no database connection, no connection to
+Redis, no polling.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that one read waits for something to happen.
 _BLOCK: Final = 2
-#: Seconds between two times that streams are kept alive, and forgotten where nobody listens.
+#: Seconds between two times that streams are kept alive, or forgotten if they have no listener.
 _UPKEEP: Final = 5.0
 #: Seconds to wait before Redis is tried again.
 _RETRY: Final = 1.0
-#: Events that a listener may leave unread before it has to start again from where it was.
+#: Events that a listener may leave unread before it has to start over from its position.
 _UNREAD: Final = 1_000
 
 
 class TooManyListeners(PushJobsError):
-    """This process has as many listeners as it may."""
+    """This process has as many listeners as it may have."""
 
 
 class Lagging(PushJobsError):
@@ -65,7 +65,7 @@ class Listener:
             self._heard.put(None)
 
     def next(self, timeout: float) -> Event | None:
-        """Return the next event, or None where there is none for ``timeout`` seconds.
+        """Return the next event, or None if there is none for ``timeout`` seconds.
 
         :raises Lagging: some were missed.
         """
@@ -80,7 +80,7 @@ class Listener:
     def wait_for_end(self, timeout: float) -> bool:
         """Wait for a final state, for up to ``timeout`` seconds; return whether it came.
 
-        Also returns, with False, where events were lost: look at the row.
+        Also returns False if events were lost: look at the row.
         """
         deadline = time.monotonic() + timeout
         try:
@@ -128,7 +128,7 @@ class _Stream:
 
 
 class Hub:
-    """Reads the streams of all clients that somebody in this process listens to."""
+    """Reads the streams of all clients that have a listener in this process."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -136,7 +136,7 @@ class Hub:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._reading = False
-        # Written to where there is a stream more to read: the read that waits returns.
+        # Written to if there is another stream to read: the blocking read returns.
         self._control = f"pushjobs:events:control:{new_token()}"
         self._control_position = "0-0"
         self._next_upkeep = 0.0
@@ -164,7 +164,7 @@ class Hub:
     def _add(self, client_id: int, listener: Listener) -> None:
         if self._join(client_id, listener):
             return
-        # One by one: of those who come at the same moment, the first opens the stream for all.
+        # One at a time: of calls that come at the same moment, the first opens the stream for all.
         with self._opening:
             if self._join(client_id, listener):
                 return
@@ -188,7 +188,7 @@ class Hub:
             return True
 
     def _wake(self) -> None:
-        """Let the read that waits return: there is a stream more."""
+        """Make the blocking read return: there is another stream."""
         with queues.connection().pipeline(transaction=False) as pipeline:
             pipeline.xadd(self._control, {"more": ""}, maxlen=1, approximate=False)
             pipeline.expire(self._control, 60)
@@ -203,10 +203,10 @@ class Hub:
                     return
                 self._read()
             except Unavailable as error:
-                logger.warning("Listeners hear nothing, Redis does not answer: %s", error)
+                logger.warning("event listeners are stalled: Redis does not answer: %s", error)
                 time.sleep(_RETRY)
             except Exception:
-                logger.exception("Listeners hear nothing")
+                logger.exception("event listeners are stalled")
                 time.sleep(_RETRY)
 
     def _read(self) -> None:
@@ -237,7 +237,7 @@ class Hub:
         return time.monotonic() >= self._next_upkeep
 
     def _upkeep(self) -> bool:
-        """Keep streams alive, forget those that nobody listens to; return False if all are."""
+        """Keep streams alive, and forget those without a listener; return False if none is left."""
         with self._lock:
             for client_id in [c for c, stream in self._streams.items() if not stream]:
                 del self._streams[client_id]
@@ -256,7 +256,7 @@ class Hub:
 
 
 def can_listen() -> bool:
-    """Whether whoever waits here is a greenlet, of which there may be thousands."""
+    """Return whether calls that wait here are greenlets, of which there may be thousands."""
     return cooperative()
 
 

@@ -29,7 +29,7 @@ _BATCH = 1_000
 class Event:
     """One change in the stream of a client.
 
-    :param id: where it stands in the stream: ``<milliseconds>-<number>``.
+    :param id: its position in the stream: ``<milliseconds>-<number>``.
     :param data: the JSON that a third party gets, see :func:`describe`.
     """
 
@@ -59,7 +59,7 @@ def describe(change: Change) -> str:
 
 
 def order(event_id: str) -> tuple[int, int]:
-    """Return what orders ids of events by time."""
+    """Return the key that sorts ids of events by time."""
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number or 0)
 
@@ -98,7 +98,7 @@ def keep(client_ids: Iterable[int]) -> list[int]:
 
 
 def first(client_id: int) -> str | None:
-    """Return the id of the oldest entry of a stream, or None where there is no stream."""
+    """Return the id of the oldest entry of a stream, or None if there is no stream."""
     found = cast(list[Any], queues.connection().xrange(key(client_id), count=1))
     return cast(bytes, found[0][0]).decode() if found else None
 

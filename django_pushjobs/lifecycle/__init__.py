@@ -1,1 +1,1 @@
-"""What every move of a push request brings with it: jobs are enqueued, listeners are told."""
+"""What every move of a push request entails: jobs are enqueued, changes are announced."""

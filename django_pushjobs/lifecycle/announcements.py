@@ -1,6 +1,6 @@
-"""Whoever follows a push request hears that it moved: within the transaction, and after it.
+"""A push request has moved: what is written in the same transaction, and who is told after it.
 
-Whoever moves rows calls :func:`record` inside the transaction and :func:`publish` once it has
+Code that moves rows calls :func:`record` inside the transaction and :func:`publish` once it has
 committed. Both take many changes at once, because a busy process commits many at a time.
 """
 

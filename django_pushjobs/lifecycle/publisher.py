@@ -1,4 +1,4 @@
-"""Changes are published in the background: nobody who commits waits for those who listen."""
+"""Changes are published in the background: a commit never waits for listeners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 Subscriber = Callable[[Sequence[Change]], None]
 
-#: Who hears of changes that clients have asked for, in batches and in this order.
+#: What is called with changes to the requests of clients, in batches and in this order.
 SUBSCRIBERS: tuple[Subscriber, ...] = (streams.append, admission.release_final)
 
 #: Changes that wait to be published in one process; beyond that the oldest are dropped.
@@ -43,7 +43,7 @@ class Publisher:
     def publish(self, changes: Iterable[Change]) -> None:
         """Publish changes soon. Never fails and never waits.
 
-        Requests of our own code have no client, and so nobody who could listen.
+        Requests of our own code have no client, and so no listeners.
         """
         asked = [change for change in changes if change.client_id is not None]
         if not asked:

@@ -1,1 +1,1 @@
-"""How much: of us by a client, of a provider by all workers, and backends that refuse us."""
+"""How much a client may ask of us and we of a provider, and which backends are paused."""

@@ -4,7 +4,7 @@
 ``unfinished`` those that were accepted and are not final. The last one is what protects us from a
 client that is faster than its provider.
 
-Limits never stand in the way of accepting: without Redis all calls are admitted.
+Limits never get in the way of accepting requests: without Redis all calls are admitted.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 CALLS, DAY, UNFINISHED = "burst", "day", "unfinished"
 _DAY = 86_400
 
-#: Seconds after which a push request counts no more although nobody said that it is final.
+#: Seconds after which a push request stops counting although nobody has said that it is final.
 LEASE = 86_400
-#: Seconds until a client that has too many unfinished ones may try again: nobody knows when.
+#: Seconds until a client with too many unfinished requests may try again: a guess.
 UNFINISHED_RETRY_AFTER = 5
-#: Seconds between two looks at the rows behind the slots of a client that has too many.
+#: Seconds between two audits of the slots of a client that has too many unfinished requests.
 AUDIT_INTERVAL = 30
 _CHUNK = 500
 

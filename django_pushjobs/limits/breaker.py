@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 #: only a push that is accepted ends it.
 DEAD_WAVE = "dead_wave"
 
-#: Seconds for which a process believes what it knows of the pauses.
+#: Seconds for which a process relies on what it knows about the pauses.
 BELIEF = 1.0
 
 
 class Breaker:
-    """What this process knows of the pauses."""
+    """What this process knows about the pauses."""
 
     def __init__(self) -> None:
         self._pauses: dict[str, Pause] = {}
@@ -62,7 +62,7 @@ def forget() -> None:
 
 
 def shut_out(pauses: Mapping[str, Pause]) -> Q:
-    """Return which push requests may not be claimed: those of paused backends but the probes."""
+    """Return which push requests may not be claimed: those of paused backends except the probes."""
     probes = [pause.probe for pause in pauses.values() if pause.probe is not None]
     return Q(backend__in=list(pauses)) & ~Q(pk__in=probes)
 
@@ -106,7 +106,7 @@ def resume(backend: str, *, using: str) -> bool:
 def probe(
     pauses: Iterable[Pause], due: PushRequestQuerySet, now: datetime, *, using: str
 ) -> list[UUID]:
-    """Let one request through of each backend whose pause has run out; return which.
+    """Let one request through of each backend whose pause has expired; return which.
 
     :param due: the requests to choose from.
     """

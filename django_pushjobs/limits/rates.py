@@ -2,7 +2,7 @@
 
 Each call of :func:`take` is one script and one round trip, however many limits it asks, and the
 clock is that of Redis, so that hosts whose clocks differ agree. What to do without Redis is for the
-caller to decide: it gets :exc:`broker.Unavailable`. A limit that nobody asks for a while leaves
+caller to decide: it gets :exc:`broker.Unavailable`. A limit that is not used for a while leaves
 nothing behind in Redis.
 """
 
@@ -20,7 +20,7 @@ class RateLimit:
     """So many tokens in so much time.
 
     As a rule tokens come back evenly: ``limit`` in every ``window``, and ``burst`` of them can be
-    saved up. This is the generic cell rate algorithm (ITU-T I.371), told as a leaky bucket: what
+    saved up. This is the generic cell rate algorithm (ITU-T I.371), seen as a leaky bucket: what
     was taken drains at ``limit / window``. So a client that was silent may take ``burst`` at once,
     and goes on at the even rate.
 
@@ -30,7 +30,7 @@ class RateLimit:
     :param name: which limit; limits of one name share their tokens.
     :param limit: tokens, above 0.
     :param window: seconds, above 0.
-    :param burst: tokens at once, above 0; ``limit`` where not given. Not for a fixed window.
+    :param burst: tokens at once, above 0; ``limit`` by default. Not for a fixed window.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Grant:
     :param remaining: whole tokens that are left now.
     :param reset_after: seconds until all tokens are back, if nobody takes any.
     :param retry_after: seconds until as many tokens as were wished are there, if nobody else takes
-        any; 0 where allowed, infinite where the limit can never grant so many.
+        any; 0 if allowed, infinite if the limit can never grant so many.
     """
 
     allowed: bool

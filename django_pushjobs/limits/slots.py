@@ -23,7 +23,7 @@ class ConcurrencyLimit:
     A holder that does not acquire again, because it died, loses its slot when the lease ends.
 
     :param name: which limit; limits of one name share their slots.
-    :param limit: slots; 0 lets nobody in.
+    :param limit: slots; with 0 nobody gets one.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Slots:
     :param held: the holders that have a slot now, of those that were named, in their order.
     :param in_use: slots that are taken now, by whomever.
     :param retry_after: seconds until the first lease ends, unless it is renewed or its slot is
-        released before; 0 where no slot is taken.
+        released before; 0 if no slot is taken.
     """
 
     held: tuple[str, ...]

@@ -1,7 +1,7 @@
 """How many pushes a provider gets: the limits ``RATE`` and ``CONCURRENCY`` of a backend.
 
 They hold for all workers of a site together, so they are kept in Redis. Without Redis they are not
-enforced: no jobs arrive then, and what runs shall end.
+enforced: no jobs arrive then, and what runs may finish.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 def enter(backend: str, request_id: UUID) -> bool:
     """Take a place for a request under the concurrency limit of its backend.
 
-    Whoever gets one has to :func:`leave`; where a worker dies, the relay does it in its place.
+    A request that got one has to :func:`leave`; if its worker dies, the relay does that.
     """
     limit = _concurrency(backend)
     if limit is None:
@@ -41,7 +41,7 @@ def enter(backend: str, request_id: UUID) -> bool:
     try:
         [slots] = acquire([(limit, [str(request_id)])], lease=lease)
     except Unavailable as error:
-        logger.warning("The concurrency limit of backend %r is not kept: %s", backend, error)
+        logger.warning("The concurrency limit of backend %r is not enforced: %s", backend, error)
         return True
     return bool(slots.held)
 
@@ -54,14 +54,14 @@ def leave(backend: str, request_id: UUID) -> None:
     try:
         release([(limit, [str(request_id)])])
     except Unavailable:
-        pass  # its lease will end
+        pass  # its lease will expire
 
 
 def wait_turn(backend: str, patience: float | None = None) -> bool:
     """Wait until one more push keeps the rate of ``backend``.
 
     :param patience: seconds to wait at most; None for as long as it takes.
-    :returns: False where that was not long enough.
+    :returns: False if that was not long enough.
     """
     rate = policy(backend).rate
     if rate is None:
@@ -80,7 +80,7 @@ def wait_turn(backend: str, patience: float | None = None) -> bool:
                 return False
             time.sleep(grant.retry_after)
     except Unavailable as error:
-        logger.warning("The rate limit of backend %r is not kept: %s", backend, error)
+        logger.warning("The rate limit of backend %r is not enforced: %s", backend, error)
         return True
     finally:
         lock.release()

@@ -644,7 +644,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         default="",
-                        help_text="Called instead of that of the endpoint.",
+                        help_text="Called instead of the endpoint's URL.",
                         max_length=2048,
                         verbose_name="callback URL",
                     ),
@@ -772,7 +772,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         db_index=False,
-                        help_text="Empty where our own code asked.",
+                        help_text="Empty if our own code submitted it.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="push_requests",
@@ -1009,7 +1009,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status", "running")),
                 fields=["lease_expires_at"],
-                name="pushjobs_stale",
+                name="pushjobs_leases",
             ),
         ),
         migrations.AddConstraint(

@@ -1,4 +1,4 @@
-"""What was asked, and where it stands."""
+"""Push requests: what was submitted, and where it stands."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .clients import ApiClient
 from .identifiers import time_ordered_uuid
 from .indexes import SparseIndex
 
-#: What a request may hold megabytes in: to be deferred where only its state is asked for.
+#: Columns that may hold megabytes: defer them if only the state of a request matters.
 BULKY = ("recipients", "title", "body", "data", "options")
 
 
 class PushRequestQuerySet(models.QuerySet["PushRequest"]):
-    """Queries named after the words of the design."""
+    """Queries that are named after the words of the glossary."""
 
     def among(self, ids: Iterable[UUID] | Place) -> PushRequestQuerySet:
         """Those with one of these keys."""
@@ -36,15 +36,15 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         return self.filter(status=Status.PENDING, next_attempt_at__lte=now)
 
     def queued_before(self, before: datetime) -> PushRequestQuerySet:
-        """QUEUED since before ``before``: their job may be lost."""
+        """QUEUED since before ``before``, so that their job may be lost."""
         return self.filter(status=Status.QUEUED, queued_at__lt=before)
 
     def overdue(self, now: datetime) -> PushRequestQuerySet:
-        """Waiting, and already worth nothing."""
+        """Waiting, although they have expired."""
         return self.filter(status__in=WAITING, expires_at__lte=now)
 
     def whole(self) -> PushRequestQuerySet:
-        """As they were asked for: without the parts of large ones."""
+        """As they were submitted: without the parts of large ones."""
         return self.filter(parent=None)
 
     def unexpired(self, now: datetime | Place) -> PushRequestQuerySet:
@@ -57,8 +57,8 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
     def insert(self, rows: Sequence[PushRequest]) -> None:
         """Insert new rows: ``bulk_create()`` without the columns that nobody has set.
 
-        Most columns tell what becomes of a request and stand at the database's default in the
-        beginning; to write them out would take most of the time.
+        Most columns say what becomes of a request and start at the database's default; writing
+        them out would take most of the time.
         """
         defaults = self.model()
         columns = {}
@@ -81,7 +81,7 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
 
         This is the one guarded UPDATE of the package. Zero is an answer: somebody else was
         first. Whatever the state machine implies (owner, lease, end) is set here, so that the
-        table's constraints hold whoever calls.
+        table's constraints hold for every caller.
         """
         rows, values = self._moved(to, timezone.now(), fields)
         return rows.update(**values)
@@ -89,9 +89,9 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
     def transition_statement(
         self, to: Status, *, returning: Sequence[str] = (), **fields: Any
     ) -> Statement:
-        """Return :meth:`transition` for those who make the same one again and again.
+        """Return :meth:`transition` as a statement, for code that makes the same move many times.
 
-        Each run gives it the time as ``now``. For ``returning`` see :class:`Statement`.
+        Each run passes the time as ``now``. For ``returning`` see :class:`Statement`.
         """
         now = Place(self.model, "updated_at", "now")
         return Statement.of_update(*self._moved(to, now, fields), returning=returning)
@@ -112,7 +112,7 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
 
 
 class PushRequest(models.Model):
-    """One message to one or many recipients, asked for once. See :mod:`~django_pushjobs.states`."""
+    """One message to one or many recipients, submitted once. See :mod:`~django_pushjobs.states`."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
     client = models.ForeignKey(
@@ -123,7 +123,7 @@ class PushRequest(models.Model):
         blank=True,
         db_index=False,  # pushjobs_by_client begins with it
         verbose_name=_("client"),
-        help_text=_("Empty where our own code asked."),
+        help_text=_("Empty if our own code submitted it."),
     )
     reference = models.CharField(
         _("reference"),
@@ -134,7 +134,7 @@ class PushRequest(models.Model):
         help_text=_("The third party's own name for it."),
     )
 
-    # A large request is pushed in parts: requests of their own, of which nobody outside knows.
+    # A large request is pushed in parts: push requests of their own that nobody outside sees.
     parent = models.ForeignKey(
         "self", models.CASCADE, related_name="parts", null=True, editable=False, db_index=False
     )
@@ -172,7 +172,7 @@ class PushRequest(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("Called instead of that of the endpoint."),
+        help_text=_("Called instead of the endpoint's URL."),
     )
 
     # How to find it in the logs of others.
@@ -193,12 +193,12 @@ class PushRequest(models.Model):
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
     attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5, db_default=5)
-    # How often it was rung for: every job has an id of its own.
+    # How often it was enqueued: every job has an id of its own.
     enqueues = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
 
-    # Who works on it: a token of the claiming process, and until when that is believed.
+    # Who works on it: a token of the claiming process, and when its lease expires.
     owner = models.CharField(_("owner"), max_length=64, blank=True, default="", db_default="")
     lease_expires_at = models.DateTimeField(_("lease expires"), null=True, blank=True)
 
@@ -239,7 +239,7 @@ class PushRequest(models.Model):
                 name="pushjobs_due",
                 condition=Q(status=Status.PENDING),
             ),
-            # The same where one of the backends is paused.
+            # The same if one of the backends is paused.
             models.Index(
                 fields=("backend", "next_attempt_at"),
                 name="pushjobs_due_by_backend",
@@ -297,10 +297,10 @@ class PushRequest(models.Model):
 
     @property
     def root_id(self) -> UUID:
-        """The key of the request as it was asked for."""
+        """The key of the request as it was submitted."""
         return self.parent_id or self.pk
 
     @property
     def counts(self) -> dict[str, int]:
-        """Addresses by what is known of them."""
+        """Addresses by what is known about them."""
         return {name: getattr(self, name) for name in COUNTS}

@@ -1,1 +1,1 @@
-"""This process: whether its threads are greenlets, and how it is told from others."""
+"""This process: whether its threads are greenlets, and what distinguishes it from others."""

@@ -12,10 +12,10 @@ _slots: int | None = None
 
 
 class Promise(Generic[T]):
-    """What one thread waits for and another one gives, once.
+    """A value that one thread waits for and another one provides, once.
 
     A :class:`concurrent.futures.Future` that can do nothing else: under gevent it takes a third of
-    the time, of which each push spends some twice.
+    the time, and each push spends it twice.
     """
 
     __slots__ = ("_error", "_given", "_value")
@@ -26,17 +26,17 @@ class Promise(Generic[T]):
         self._error: BaseException | None = None
 
     def keep(self, value: T) -> None:
-        """Give the value, and let the one who waits go on."""
+        """Provide the value, and let the waiting thread go on."""
         self._value = value
         self._given.release()
 
     def fail(self, error: BaseException) -> None:
-        """Raise ``error`` where the value is waited for."""
+        """Raise ``error`` in the thread that waits for the value."""
         self._error = error
         self._given.release()
 
     def result(self) -> T:
-        """Wait for the value and return it; there is nothing to be had a second time.
+        """Wait for the value and return it. It can be had only once.
 
         :raises BaseException: the error that was given in its place.
         """
@@ -47,7 +47,7 @@ class Promise(Generic[T]):
 
 
 def cooperative() -> bool:
-    """Return True where gevent has patched threading, as in ``rqgeventworker``.
+    """Return True if gevent has patched threading, as in ``rqgeventworker``.
 
     There, threads are greenlets of one native thread: many jobs run at once and may share
     connections. Elsewhere, as in RQ's own worker, a process runs one job at a time.
@@ -57,11 +57,11 @@ def cooperative() -> bool:
 
 
 def slots() -> int | None:
-    """Return how many jobs this process runs at the same time, or None where nobody said so."""
+    """Return how many jobs this process runs at the same time, or None if that was not set."""
     return _slots
 
 
 def set_slots(count: int) -> None:
-    """Say how many jobs this process runs at the same time; a worker does so as it starts."""
+    """Set how many jobs this process runs at the same time; a worker does so as it starts."""
     global _slots
     _slots = count

@@ -1,4 +1,4 @@
-"""What a process has for itself, and how it is told from others, dead or alive."""
+"""What a process has for itself, and how to tell it from other processes, dead or alive."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ T = TypeVar("T")
 class PerProcess(Generic[T]):
     """Something that each process makes for itself when it first asks for it.
 
-    A forked process forgets what it has inherited: threads do not live on in it, and connections
-    are the parent's.
+    A forked process forgets what it has inherited: threads do not survive the fork, and connections
+    belong to the parent.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        #: What was made in this process, or None as long as nobody has asked.
+        #: What was made in this process, or None as long as nobody has asked for it.
         self.made: T | None = None
         os.register_at_fork(after_in_child=self._forget)
 
@@ -41,13 +41,13 @@ class PerProcess(Generic[T]):
 
 @cache
 def _neighbourhood() -> str:
-    """Name those who see the same process ids as we: one boot of one machine, one container."""
+    """Return a name shared by processes that see the same process ids: one boot, one container."""
     parts = [os.uname().nodename]
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
         parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
     except OSError:
-        # No such files, so nobody can be sure of anybody: this name is ours alone.
+        # No such files, so no process can be sure of another: this name is ours alone.
         parts.append(secrets.token_hex(8))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -58,9 +58,9 @@ def new_token() -> str:
 
 
 def is_dead(token: str) -> bool:
-    """Return True where the process of ``token`` is certainly gone.
+    """Return True if the process of ``token`` is certainly gone.
 
-    False means nothing: it may live elsewhere, or another process may have its id by now.
+    False proves nothing: it may live elsewhere, or another process may have its id by now.
     """
     neighbourhood, _, rest = token.partition(":")
     if neighbourhood != _neighbourhood():

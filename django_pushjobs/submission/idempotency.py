@@ -1,4 +1,4 @@
-"""Calls that may be repeated: the first one acts, all get its answer.
+"""Calls that may be repeated: the first one acts, and all of them get its answer.
 
 After the IETF draft "The Idempotency-Key HTTP Header Field" (-08). The answer is stored in the
 transaction that stores the rows, so there is either both or nothing.
@@ -32,11 +32,11 @@ PATIENCE = 5
 
 
 class KeyReused(PushJobsError):
-    """The client has used this key for another call."""
+    """The client has used this key for a different call."""
 
 
 class CallInProgress(PushJobsError):
-    """A call with this key is being answered at this moment."""
+    """A call with this key is still being answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class IdempotentCall:
 
         :param answer: makes status, headers and body of the rows before they are stored.
         :raises KeyReused: the key belongs to another call, which was a moment faster.
-        :raises CallInProgress: that takes too long to wait for.
+        :raises CallInProgress: waiting for that call would take too long.
         """
         made: list[StoredAnswer] = []
         expires_at = timezone.now() + timedelta(seconds=conf().IDEMPOTENCY_TTL)
@@ -112,7 +112,7 @@ class IdempotentCall:
             made.append(given)
 
         try:
-            # The record comes first: whoever repeats this call waits for it, and stores nothing.
+            # The record comes first: a repeat of this call waits for it, and stores nothing.
             accept(submissions, client=self.client, admission=admission, first=store)
         except IntegrityError:
             if (earlier := self.stored()) is None:
@@ -125,11 +125,11 @@ class IdempotentCall:
         return made[0]
 
     def amend(self, answer: StoredAnswer) -> None:
-        """Keep ``answer`` in place of the first one: the call has waited for more."""
+        """Keep ``answer`` in place of the first one: the call has waited for the result."""
         self._records().update(status=answer.status, headers=dict(answer.headers), body=answer.body)
 
     def _records(self) -> QuerySet[IdempotencyRecord]:
-        # Where it is written: a replica may not have it yet.
+        # From the primary: a replica may not have it yet.
         using = router.db_for_write(IdempotencyRecord)
         return IdempotencyRecord.objects.using(using).filter(
             client=self.client, key=_digest(self.key)
@@ -143,13 +143,13 @@ def fingerprint(method: str, path: str, body: Any) -> str:
 
 
 def expired(now: datetime) -> QuerySet[IdempotencyRecord]:
-    """Return the answers whose time is over."""
+    """Return the answers that are kept no longer."""
     using = router.db_for_write(IdempotencyRecord)
     return IdempotencyRecord.objects.using(using).filter(expires_at__lte=now)
 
 
 def prune(now: datetime, limit: int = PRUNE_LIMIT) -> int:
-    """Delete up to ``limit`` answers whose time is over; return how many."""
+    """Delete up to ``limit`` answers that are kept no longer; return how many."""
     ids = list(expired(now).values_list("pk", flat=True)[:limit])
     return expired(now).filter(pk__in=ids).delete()[0]
 
@@ -159,7 +159,7 @@ def _digest(text: str) -> str:
 
 
 def _waited_too_long(error: OperationalError) -> bool:
-    """Whether the database gave up waiting for another transaction, or broke a deadlock."""
+    """Return whether the database gave up waiting for another transaction, or broke a deadlock."""
     cause = error.__cause__
     # PostgreSQL: lock_not_available; MySQL: ER_LOCK_WAIT_TIMEOUT and ER_LOCK_DEADLOCK.
     return getattr(cause, "sqlstate", None) == "55P03" or getattr(cause, "args", ())[:1] in (

@@ -1,4 +1,4 @@
-"""What somebody asks us to push, and every rule it must keep before it is accepted."""
+"""A push request before it is accepted, and every rule that it has to keep."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_REQUEST_ID = 128
 MAX_TRACEPARENT = 64
 #: Seconds; a year.
 MAX_TTL = 31_536_000
-#: Bytes of ``data`` or ``options`` where the backend sets no tighter limit.
+#: Bytes of ``data`` or ``options``, unless the backend sets a tighter limit.
 MAX_JSON = 65_536
 #: Levels of objects and arrays in ``data`` or ``options``.
 MAX_DEPTH = 32
@@ -35,7 +35,7 @@ MAX_DEPTH = 32
 _PRIORITIES = tuple(Priority.values)
 _ON_UNKNOWN = tuple(OnUnknown.values)
 
-#: Controls that have no place in a text: all but lines and tabs.
+#: Control characters that do not belong in a text: all but line breaks and tabs.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 #: U+0000 as JSON writes it: a backslash that is itself escaped does not count.
@@ -52,11 +52,10 @@ class Submission:
     :param backend: alias; None means the default one.
     :param send_at: aware; not before this time.
     :param expires_at: aware; not after this time.
-    :param ttl: seconds, instead of ``expires_at``: not later than so long after ``send_at``, or
-        after it was accepted.
-    :param collapse_key: a later message with the same key replaces this one where supported.
-    :param on_unknown: ``retry`` or ``stop``: what to do with an address where nobody knows whether
-        the provider took the message; None leaves it to the backend.
+    :param ttl: seconds after ``send_at``, or after it was accepted, instead of ``expires_at``.
+    :param collapse_key: a later message with the same key replaces this one, if the provider can.
+    :param on_unknown: ``retry`` or ``stop``: what to do with an address if nobody knows whether the
+        provider accepted the message; None leaves that to the backend.
     :param reference: the caller's own name for the request.
     :param callback_url: called instead of the URL of the client's endpoint at the same origin.
     :param request_id: ``X-Request-ID`` of the call that brought it.
@@ -90,7 +89,7 @@ class Submission:
         return isinstance(self.alias, str) and self.alias in backends
 
     def end(self, accepted_at: datetime) -> datetime | None:
-        """Return the time after which it is not pushed, or None where there is none."""
+        """Return the time after which it is not pushed, or None if there is none."""
         if self.ttl is None:
             return self.expires_at
         return (self.send_at or accepted_at) + timedelta(seconds=self.ttl)
@@ -112,7 +111,7 @@ class Submission:
     def check(self, now: datetime | None = None) -> None:
         """Make sure that this can be accepted.
 
-        :raises InvalidPushRequest: it cannot; every field at fault is named.
+        :raises InvalidPushRequest: it cannot; ``errors`` names every field at fault.
         """
         if errors := list(self._errors(now or timezone.now())):
             raise InvalidPushRequest(errors)
@@ -139,12 +138,12 @@ class Submission:
             yield FieldError("/on_unknown", f"must be one of {known}", "invalid_choice")
         yield from self._time_errors(now)
         if not self._has_backend:
-            yield FieldError("/backend", "there is no such backend", "unknown_backend")
+            yield FieldError("/backend", "is not a backend of this site", "unknown_backend")
         elif not message_errors:
             yield from backends[self.alias].validate(self.message(_NO_ID))
 
     def _recipient_errors(self) -> Iterator[FieldError]:
-        # Backends that take any address are not asked about each of them.
+        # A backend that accepts any address need not be asked about each of them.
         backend = backends[self.alias] if self._has_backend else None
         if backend and type(backend).problem_with is BasePushBackend.problem_with:
             backend = None
@@ -152,9 +151,9 @@ class Submission:
             yield FieldError("/recipients", "must be a list", "invalid_type")
             return
         if not self.recipients:
-            yield FieldError("/recipients", "names nobody", "empty")
+            yield FieldError("/recipients", "must not be empty", "empty")
         if len(self.recipients) > (limit := conf().MAX_RECIPIENTS):
-            yield FieldError("/recipients", f"names more than {limit} recipients", "too_many")
+            yield FieldError("/recipients", f"has more than {limit} recipients", "too_many")
             return
         for index, recipient in enumerate(self.recipients):
             if problem := problem_with(recipient):
@@ -174,11 +173,11 @@ class Submission:
         if naive:
             return
         if self.send_at and self.send_at <= now:
-            yield FieldError("/send_at", "lies in the past", "past")
+            yield FieldError("/send_at", "is in the past", "past")
         if self.expires_at and self.expires_at <= now:
-            yield FieldError("/expires_at", "lies in the past", "past")
+            yield FieldError("/expires_at", "is in the past", "past")
         elif self.expires_at and self.send_at and self.expires_at <= self.send_at:
-            yield FieldError("/expires_at", "comes before send_at", "before_send_at")
+            yield FieldError("/expires_at", "is not after send_at", "before_send_at")
 
     def _ttl_errors(self, ttl: Any) -> Iterator[FieldError]:
         if not isinstance(ttl, int) or isinstance(ttl, bool):
@@ -186,7 +185,7 @@ class Submission:
         elif not 1 <= ttl <= MAX_TTL:
             yield FieldError("/ttl", f"must be from 1 to {MAX_TTL} seconds", "out_of_range")
         elif self.expires_at is not None:
-            yield FieldError("/ttl", "excludes expires_at", "conflict")
+            yield FieldError("/ttl", "cannot be combined with expires_at", "conflict")
 
 
 _NO_ID = UUID(int=0)
@@ -207,13 +206,13 @@ def _url_errors(name: str, url: Any) -> Iterator[FieldError]:
 
 
 def _text_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:
-    """Errors of a text that a person reads: lines and tabs are fine, other controls are not."""
+    """Errors of a text that a person reads: of all controls, line breaks and tabs are fine."""
     if not isinstance(text, str):
         yield FieldError(f"/{name}", "must be a string", "invalid_type")
     elif len(text) > limit:
         yield FieldError(f"/{name}", f"has more than {limit} characters", "too_long")
     elif _CONTROLS.search(text):
-        yield FieldError(f"/{name}", "holds control characters", "control_characters")
+        yield FieldError(f"/{name}", "contains control characters", "control_characters")
     elif _SURROGATES.search(text):
         yield FieldError(f"/{name}", "is not valid Unicode", "invalid_unicode")
 
@@ -221,7 +220,7 @@ def _text_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:
 def _line_errors(name: str, text: Any, limit: int) -> Iterator[FieldError]:
     """Errors of a text that stands on one line."""
     if isinstance(text, str) and len(text) <= limit and text and not text.isprintable():
-        yield FieldError(f"/{name}", "holds control characters", "control_characters")
+        yield FieldError(f"/{name}", "contains control characters", "control_characters")
     else:
         yield from _text_errors(name, text, limit)
 
@@ -247,11 +246,11 @@ def _json_errors(name: str, value: Any) -> Iterator[FieldError]:
             yield FieldError(f"/{name}", f"has more than {MAX_JSON} bytes", "too_long")
         elif _NUL.search(text):
             # PostgreSQL's jsonb cannot hold it.
-            yield FieldError(f"/{name}", "holds the character U+0000", "control_characters")
+            yield FieldError(f"/{name}", "contains the character U+0000", "control_characters")
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting; counted level by level, so that no nesting exhausts the stack."""
+    """Return the levels of nesting; counted level by level, so that none exhausts the stack."""
     depth, level = 0, [value]
     while level and depth <= MAX_DEPTH:
         containers = [v for v in level if isinstance(v, Mapping | list | tuple)]

@@ -59,7 +59,7 @@ def test_an_address_is_right(recipient: Any) -> None:
         ("a\ud800b", "control characters"),
         ({"address": 5}, "is a string"),
         ({"address": None}, "is a string"),
-        ({"user": 5}, "kind 'user' are not known"),
+        ({"user": 5}, "unknown kind of recipient: 'user'"),
         ({}, "one key"),
         ({"address": "a", "user": 5}, "one key"),
         (None, "one key"),

@@ -116,8 +116,8 @@ def test_a_database_that_is_away_is_waited_for(
     book.errors = [OperationalError("gone"), OperationalError("still gone")]
     assert pool.submit(Writer(book.write).hand_over, 1).result(PATIENCE) == "no. 1"
     assert [record.getMessage() for record in caplog.records] == [
-        "The database is not available, next try in 0.1 s: gone",
-        "The database is not available, next try in 0.2 s: still gone",
+        "the database is not available; retrying in 0.1 s: gone",
+        "the database is not available; retrying in 0.2 s: still gone",
     ]
 
 
