@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Final
+from datetime import datetime, timedelta
 
-#: Seconds; nobody makes us wait longer than this, by mistake or on purpose.
-MAX_RETRY_AFTER: Final = 86_400.0
+from ..transport.retry_after import MAX_RETRY_AFTER
 
 
 def backoff(attempt: int, *, base: float, cap: float) -> float:
@@ -41,25 +38,3 @@ def next_attempt(
         delay += min(max(0.0, retry_after), MAX_RETRY_AFTER)
     due = now + timedelta(seconds=delay)
     return None if expires_at is not None and due >= expires_at else due
-
-
-def parse_retry_after(value: str, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3).
-
-    :param value: seconds as digits, or an HTTP-date.
-    :param now: aware; what a date is compared with.
-    :returns: 0 for a date that is past, :data:`MAX_RETRY_AFTER` at most, and None for what is
-        neither seconds nor a date.
-    """
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        # Python refuses to read thousands of digits; here, ten are for ever already.
-        return min(float(value[:32]), MAX_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    seconds = (date - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
