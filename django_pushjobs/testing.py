@@ -1,4 +1,4 @@
-"""Helpers for the tests of projects that push, and of those that write a backend."""
+"""Helpers for the tests of projects that push, and of packages with a backend."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from django.core.checks import CheckMessage
+
 from .backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, locmem
+from .backends.outcomes import MAX_CODE, MAX_PROVIDER_ID
 
 __all__ = ["BackendContract", "captured_pushes"]
 
 
 @contextmanager
 def captured_pushes(*results: Outcome | Exception) -> Iterator[list[locmem.Pushed]]:
-    """Yield a list that collects what the backend ``locmem`` pushes in this process meanwhile.
+    """Yield a list of what the backend ``locmem`` pushes in this process within the block.
 
     ::
 
@@ -26,7 +29,7 @@ def captured_pushes(*results: Outcome | Exception) -> Iterator[list[locmem.Pushe
             deliver(request.pk)
         assert [push.message.title for push in pushes] == ["Hello"]
 
-    :param results: what the next pushes end in, see :func:`.backends.locmem.script`.
+    :param results: how the next pushes end, see :func:`.backends.locmem.script`.
     """
     locmem.clear()
     locmem.script(*results)
@@ -40,7 +43,7 @@ def captured_pushes(*results: Outcome | Exception) -> Iterator[list[locmem.Pushe
 
 
 class BackendContract:
-    """What every push backend must keep. Subclass it beside a test case, or alone for pytest::
+    """What every push backend must fulfil. Subclass it with a test case, or alone for pytest::
 
         class TestSmsBackend(BackendContract):
             address = "+49301234567"
@@ -48,18 +51,21 @@ class BackendContract:
             def make(self, **options):
                 return SmsBackend(alias="sms", url=gateway.url, **options)
 
-    The provider that :meth:`make` connects to must accept what it gets.
+    The provider that :meth:`make` connects to must accept every push.
     """
 
     #: An address that the provider accepts.
     address = "an-address"
 
     def make(self, **options: object) -> BasePushBackend:
-        """Return a new backend whose provider accepts everything."""
+        """Return a new backend whose provider accepts everything.
+
+        :param options: passed on to the backend's ``__init__``.
+        """
         raise NotImplementedError
 
     def make_unreachable(self) -> BasePushBackend | None:
-        """Return a backend whose provider cannot be reached, or None where that cannot be."""
+        """Return a backend whose provider cannot be reached, or None if there is no such thing."""
         return None
 
     def message(self) -> Message:
@@ -98,7 +104,7 @@ class BackendContract:
         finally:
             backend.close()
 
-    def test_a_repeat_is_taken_like_the_first(self) -> None:
+    def test_a_repeat_is_accepted_like_the_first(self) -> None:
         backend, message, target = self.make(), self.message(), self.target()
         try:
             outcomes = [backend.push(message, target) for _ in range(2)]
@@ -106,7 +112,7 @@ class BackendContract:
             backend.close()
         assert [outcome.kind for outcome in outcomes] == [OutcomeClass.OK] * 2
 
-    def test_the_message_is_left_as_it_was(self) -> None:
+    def test_the_message_is_not_changed(self) -> None:
         backend, message = self.make(), self.message()
         before = copy.deepcopy(message)
         try:
@@ -139,11 +145,48 @@ class BackendContract:
         assert all(error.pointer.startswith("/") for error in errors)
 
     def test_an_unknown_option_is_an_error(self) -> None:
+        self.assert_refused(no_such_option=True)
+
+    def test_every_answer_names_its_source(self) -> None:
+        backend = self.make()
         try:
-            self.make(no_such_option=True)
-        except (TypeError, ValueError):
+            for row in backend.answers:
+                assert row.source, f"{row} needs a source: where does the provider say so?"
+                digits = row.answer.replace("x", "0")
+                answer = int(digits) if digits.isdecimal() else row.answer
+                outcome = backend.answers.outcome(answer, row.reason)
+                self.assert_well_formed(outcome)
+                if outcome.kind is not OutcomeClass.OK:
+                    assert outcome.code, f"{row} needs a code"
+                    assert outcome.detail, f"{row} needs a sentence"
+        finally:
+            backend.close()
+
+    def test_the_settings_may_say_what_an_answer_means(self) -> None:
+        backend = self.make()
+        has_rows = any(backend.answers)
+        backend.close()
+        if not has_rows:
+            self.assert_refused(answers={"418": "drop"})
             return
-        raise AssertionError("a backend must refuse OPTIONS that it does not know")
+        backend = self.make(answers={"418": "drop", "418 Teapot": "config"})
+        try:
+            assert backend.answers.outcome(418).kind is OutcomeClass.DROP
+            assert backend.answers.outcome(418, "Teapot").kind is OutcomeClass.CONFIG
+        finally:
+            backend.close()
+        self.assert_refused(answers={"418": "never"})
+
+    def test_the_system_check_finds_nothing_wrong(self) -> None:
+        backend = self.make()
+        try:
+            messages = list(backend.check())
+        finally:
+            backend.close()
+        for message in messages:
+            assert isinstance(message, CheckMessage), "check() returns messages of django.core"
+            assert message.id, f"{message} needs an id, so that it can be silenced"
+            assert not message.is_serious(), message
 
     def test_a_provider_that_cannot_be_reached_is_an_outcome(self) -> None:
         backend = self.make_unreachable()
@@ -155,7 +198,7 @@ class BackendContract:
             backend.close()
         self.assert_well_formed(outcome)
         assert outcome.is_transient, outcome
-        assert outcome.code, "why it failed must have a code"
+        assert outcome.code, "a failure needs a code"
 
     def test_closing_twice_does_no_harm(self) -> None:
         backend = self.make()
@@ -163,13 +206,23 @@ class BackendContract:
         backend.close()
         backend.close()
 
+    def assert_refused(self, **options: object) -> None:
+        """Make sure that the backend does not accept ``options``."""
+        try:
+            self.make(**options)
+        except (TypeError, ValueError):
+            return
+        raise AssertionError(f"a backend must refuse the OPTIONS {options}")
+
     def assert_well_formed(self, outcome: Outcome) -> None:
-        """Make sure that an outcome can be stored, and that it gives nothing away."""
+        """Make sure that an outcome can be stored, and contains nothing that is private."""
         assert isinstance(outcome, Outcome)
-        assert len(outcome.code) <= 64, "a code has at most 64 characters"
-        assert len(outcome.provider_id) <= 255, "a provider's id has at most 255 characters"
+        assert len(outcome.code) <= MAX_CODE, f"a code has at most {MAX_CODE} characters"
+        assert len(outcome.provider_id) <= MAX_PROVIDER_ID, (
+            f"a provider's id has at most {MAX_PROVIDER_ID} characters"
+        )
         wait = outcome.retry_after
-        assert wait is None or (wait >= 0 and math.isfinite(wait)), "retry_after is seconds"
+        assert wait is None or (wait >= 0 and math.isfinite(wait)), "retry_after is in seconds"
         said = f"{outcome.code} {outcome.detail}"
         for secret in (self.address, self.message().title, self.message().body):
-            assert secret not in said, "an outcome never holds the payload or the address"
+            assert secret not in said, "an outcome must not contain the payload or the address"

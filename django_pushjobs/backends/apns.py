@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from ..delivery.backoff import parse_retry_after
 from ..exceptions import FieldError
 from ..transport.http2 import Response
 from ..transport.http2_errors import HTTP2Error
-from ..transport.multiplexing import Multiplexer, TimedOut, Unreachable
-from .answers import Answers
+from ..transport.multiplexing import Multiplexer
+from ..transport.retry_after import parse_retry_after
+from .apns_answers import ROWS, reason_of
 from .apns_token import provider_token
 from .base import BasePushBackend, Message, Target
-from .notification import Notification, errors, merged, read, too_large
+from .notification import Notification, errors, merged, pointer, read, too_large
+from .options import require_positive
 from .outcomes import Outcome, OutcomeClass
 
 PRODUCTION, SANDBOX = "api.push.apple.com", "api.sandbox.push.apple.com"
+#: Bytes.
 MAX_PAYLOAD: Final = 4_096
 MAX_VOIP_PAYLOAD: Final = 5_120
 MAX_COLLAPSE_ID: Final = 64
 
-#: What is sent for each priority of ours, to be shown at once or when it suits the battery.
+#: Maps our priorities to those of APNs: 10 shows the message at once, 5 considers the battery.
 _PRIORITIES = {"high": "10", "normal": "10", "low": "5"}
-#: Push type -> what is put behind the topic, as Apple's "Sending notification requests to APNs"
-#: has it.
+#: Maps a push type to the suffix of its topic, see Apple's "Sending notification requests to APNs".
 TOPIC_SUFFIXES: Final[Mapping[str, str]] = {
     "alert": "",
     "background": "",
@@ -43,7 +43,7 @@ TOPIC_SUFFIXES: Final[Mapping[str, str]] = {
     "controls": ".push-type.controls",
     "widgets": ".push-type.widgets",
 }
-#: Headers that a request may set by its options; the rest are ours.
+#: Headers that a request may set by its options, and their syntax.
 _OVERRIDES = {
     "apns-push-type": re.compile("|".join(TOPIC_SUFFIXES)),
     "apns-priority": re.compile("10|5|1"),
@@ -51,7 +51,7 @@ _OVERRIDES = {
     "apns-collapse-id": re.compile(r"[^\x00-\x1f\x7f]{1,64}"),
     "apns-topic": re.compile(r"[A-Za-z0-9.-]{1,255}"),
 }
-#: Device tokens are opaque, and hexadecimal in the path.
+#: Device tokens are opaque bytes, hexadecimal in the path.
 _TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){1,100}")
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -61,7 +61,7 @@ class APNsBackend(BasePushBackend):
     """Pushes to the device tokens of one app.
 
     All greenlets of a process share a few connections, and all aliases with the same key share
-    its provider token. A delivery's id is the ``apns-id``, and the collapse id where the message
+    its provider token. The id of a delivery is the ``apns-id``, and the collapse id if the message
     has no collapse key: a repeat replaces the first on the device.
 
     :param key: the private key as PEM; or ``key_file``, the path of Apple's ``AuthKey_….p8``.
@@ -69,19 +69,21 @@ class APNsBackend(BasePushBackend):
     :param team_id: the id of the team.
     :param topic: the bundle id of the app; the suffix of a push type is added.
     :param sandbox: push to development builds.
-    :param host: another host than Apple's.
-    :param port: 443 or 2197 at Apple's.
-    :param connections: connections of a process at most.
+    :param host: a host instead of Apple's.
+    :param port: Apple listens on 443 and 2197.
+    :param connections: maximum number of connections per process.
     :param connect_timeout: seconds to make a connection.
-    :param timeout: seconds for a push in all.
-    :param max_response: bytes of an answer that are read to look for the reason.
+    :param timeout: seconds for one push, from the wait for a free stream to the answer.
+    :param max_response: bytes of an answer that are read to find the reason.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param answers: what answers mean, where that differs from :mod:`~.provider_rows`.
+    :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong.
     """
 
-    supports_collapse: ClassVar[bool] = True
-    max_payload: int | None = MAX_PAYLOAD
+    provider_name = "APNs"
+    answer_rows = ROWS
+    max_payload = MAX_PAYLOAD
+    timeout: float
 
     def __init__(
         self,
@@ -102,42 +104,39 @@ class APNsBackend(BasePushBackend):
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(alias=alias)
+        super().__init__(alias=alias, answers=answers)
         for name, value in {"key_id": key_id, "team_id": team_id, "topic": topic}.items():
             if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", value):
-                raise ValueError(f"{name} must be letters, digits, dots and hyphens")
+                raise ValueError(f"{name} must consist of letters, digits, dots and hyphens")
         if host is not None and (not isinstance(host, str) or not re.fullmatch(r"[\w.-]+", host)):
-            raise ValueError("host must be the name of a host")
-        for name, limit in {
-            "port": port,
-            "connections": connections,
-            "connect_timeout": connect_timeout,
-            "timeout": timeout,
-            "max_response": max_response,
-        }.items():
-            if not isinstance(limit, int | float) or isinstance(limit, bool) or not limit > 0:
-                raise ValueError(f"{name} must be a number above 0")
+            raise ValueError("host must be a host name")
+        require_positive(
+            port=port,
+            connections=connections,
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            max_response=max_response,
+        )
         self.topic = topic
-        self._answers = Answers("apns", answers)
+        self.timeout = timeout
         self._token = provider_token(key=_key(key, key_file), key_id=key_id, team_id=team_id)
         self._apns = Multiplexer(
             host or (SANDBOX if sandbox else PRODUCTION),
             port,
             connections=connections,
             connect_timeout=connect_timeout,
-            timeout=timeout,
             max_response=max_response,
             ca_file=ca_file,
         )
 
     def payload(self, message: Message) -> dict[str, Any]:
-        """Return the payload of a message as APNs takes it."""
+        """Return a message as the payload of APNs."""
         return _payload(read(message, "apns"))
 
     def validate(self, message: Message) -> list[FieldError]:
         found = [*errors(message.options), *self._override_errors(message)]
         if "aps" in message.data:
-            found.append(FieldError("/data/aps", "belongs to Apple: use options", "reserved"))
+            found.append(FieldError("/data/aps", "is reserved by Apple: use options", "reserved"))
         if len(message.collapse_key.encode()) > MAX_COLLAPSE_ID:
             detail = f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"
             found.append(FieldError("/collapse_key", detail, "too_long"))
@@ -170,12 +169,13 @@ class APNsBackend(BasePushBackend):
                     body,
                     headers=[("authorization", f"bearer {token}"), *headers.items()],
                     own=own,
+                    timeout=self.timeout,
                 )
             except HTTP2Error as error:
-                return self._answers.outcome(_word(error), detail=error.reason)
-            reason, timestamp = _said(response.body)
-            row = self._answers.row(response.status, reason)
-            # An expired token is nobody's fault: a new one is made, and the push made again.
+                return self.answers.outcome(error.word, detail=error.reason)
+            reason, timestamp = reason_of(response.body)
+            row = self.answers.row(response.status, reason)
+            # An expired token is no failure: push again with a new one.
             if not (row.renews and self._token.renew(token)):
                 return self._outcome(response, reason, timestamp, target)
 
@@ -194,10 +194,12 @@ class APNsBackend(BasePushBackend):
         if message.expires_at is not None:
             headers["apns-expiration"] = str(max(0, int(message.expires_at.timestamp())))
         told = notification.override.get("headers")
-        wrong = {pointer for pointer, _ in _header_errors(told, self.topic)}
-        for name, value in told.items() if isinstance(told, Mapping) else ():
-            if name not in wrong:
-                headers[name] = str(value)
+        if isinstance(told, Mapping):
+            headers |= {
+                name: str(told[name])
+                for name in told
+                if not _header_problem(name, told[name], self.topic)
+            }
         if background:
             headers["apns-priority"] = "5"  # anything else is refused
         return headers
@@ -206,16 +208,21 @@ class APNsBackend(BasePushBackend):
         override = message.options.get("apns") or {}
         if not isinstance(override, Mapping):
             return []
-        found = [
-            FieldError(f"/options/apns/headers/{name}".rstrip("/"), detail, "invalid")
-            for name, detail in _header_errors(override.get("headers"), self.topic)
-        ]
+        found = []
+        headers = override.get("headers")
+        if not isinstance(headers, Mapping | None):
+            found.append(FieldError("/options/apns/headers", "must be an object", "invalid"))
+            headers = None
+        for name, value in (headers or {}).items():
+            if problem := _header_problem(name, value, self.topic):
+                where = pointer("options", "apns", "headers", name)
+                found.append(FieldError(where, problem, "invalid"))
         payload = override.get("payload")
         if not isinstance(payload, Mapping | None):
             found.append(FieldError("/options/apns/payload", "must be an object", "invalid_type"))
         elif payload and not isinstance(payload.get("aps", {}), Mapping):
-            pointer = "/options/apns/payload/aps"
-            found.append(FieldError(pointer, "must be an object", "invalid_type"))
+            where = "/options/apns/payload/aps"
+            found.append(FieldError(where, "must be an object", "invalid_type"))
         return found
 
     def _outcome(
@@ -230,7 +237,7 @@ class APNsBackend(BasePushBackend):
         provider_id = headers.get(b"apns-id", b"").decode("latin-1")
         if not re.fullmatch(r"[0-9A-Fa-f-]{1,64}", provider_id):
             provider_id = str(target.delivery_id)
-        return self._answers.outcome(
+        return self.answers.outcome(
             response.status,
             reason,
             provider_id=provider_id.lower(),
@@ -244,7 +251,7 @@ _NOT_A_TOKEN = Outcome(
 _REGISTERED_SINCE = Outcome(
     kind=OutcomeClass.RETRY,
     code="registered_since",
-    detail="the address was registered again after APNs found it dead",
+    detail="the address was registered again after APNs found it to be dead",
 )
 
 
@@ -261,7 +268,7 @@ def _payload(notification: Notification) -> dict[str, Any]:
         aps["category"] = notification.click_action
     payload: dict[str, Any] = {**message.data, "aps": aps}
     if notification.image:
-        # It is the app's own service extension that loads it.
+        # The service extension of the app loads it.
         aps["mutable-content"] = 1
         payload.setdefault("image", notification.image)
     told = notification.override.get("payload")
@@ -286,28 +293,24 @@ def _push_type(notification: Notification, payload: Mapping[str, Any]) -> str:
     return "alert" if _is_shown(payload["aps"]) else "background"
 
 
-def _header_errors(headers: Any, topic: str) -> list[tuple[str, str]]:
-    """Return the names of headers in an override that cannot be sent, and why."""
-    if not isinstance(headers, Mapping):
-        return [] if headers is None else [("", "must be an object")]
-    found = []
-    for name, value in headers.items():
-        pattern = _OVERRIDES.get(name)
-        text = str(value) if isinstance(value, str | int) else ""
-        if pattern is None:
-            found.append((name, f"is not one of {', '.join(_OVERRIDES)}"))
-        elif not pattern.fullmatch(text) or len(text.encode()) > 255:
-            found.append((name, "has a value that APNs does not take"))
-        elif name == "apns-collapse-id" and len(text.encode()) > MAX_COLLAPSE_ID:
-            found.append((name, f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"))
-        elif name == "apns-topic" and text != topic and not text.startswith(f"{topic}."):
-            found.append((name, "is not one of this app"))
-    return found
+def _header_problem(name: str, value: Any, topic: str) -> str | None:
+    """Return why a header in an override cannot be sent, or None."""
+    pattern = _OVERRIDES.get(name)
+    text = str(value) if isinstance(value, str | int) else ""
+    if pattern is None:
+        return f"is not one of {', '.join(_OVERRIDES)}"
+    if not pattern.fullmatch(text) or len(text.encode()) > 255:
+        return "has a value that APNs does not accept"
+    if name == "apns-collapse-id" and len(text.encode()) > MAX_COLLAPSE_ID:
+        return f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"
+    if name == "apns-topic" and text != topic and not text.startswith(f"{topic}."):
+        return "is not a topic of this app"
+    return None
 
 
 def _key(key: str | None, key_file: str | Path | None) -> str:
     if (key is None) == (key_file is None):
-        raise ValueError("one of key and key_file is needed")
+        raise ValueError("give either key or key_file")
     if key_file is not None:
         try:
             return Path(key_file).read_text("ascii")
@@ -316,31 +319,3 @@ def _key(key: str | None, key_file: str | Path | None) -> str:
     if not isinstance(key, str):
         raise ValueError("key must be a string")
     return key
-
-
-def _said(body: bytes) -> tuple[str, float | None]:
-    """Return reason and timestamp, in seconds, of an answer's body."""
-    if not body:
-        return "", None
-    try:
-        said = json.loads(body)
-        reason, timestamp = said.get("reason"), said.get("timestamp")
-    except (ValueError, AttributeError, RecursionError):
-        return "", None
-    is_time = isinstance(timestamp, int) and 0 < timestamp < 10**14
-    return reason if isinstance(reason, str) else "", timestamp / 1_000 if is_time else None
-
-
-def _word(error: HTTP2Error) -> str:
-    """Return the word of :mod:`~.provider_rows` for a request without an answer."""
-    match error:
-        case TimedOut():
-            return "timeout" if error.sent else "connect_timeout"
-        case Unreachable():
-            match error.__cause__:
-                case ssl.SSLCertVerificationError():
-                    return "bad_certificate"
-                case TimeoutError():
-                    return "connect_timeout"
-            return "unreachable"
-    return error.word

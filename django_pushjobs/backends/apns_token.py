@@ -1,4 +1,4 @@
-"""The provider token of APNs: one a process and key, whoever asks for it.
+"""The provider token of APNs: one per process and key, shared by all aliases with that key.
 
 https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns
 """
@@ -12,20 +12,20 @@ from collections.abc import Callable
 
 import jwt
 
-#: Seconds after which a token is made anew. APNs takes none that is older than an hour, and no two
-#: within 20 minutes.
+#: Seconds after which a token is replaced. APNs refuses tokens that are older than an hour, and a
+#: second one within 20 minutes.
 LIFETIME = 45 * 60
 MIN_LIFETIME = 20 * 60
 
 
 class ProviderToken:
-    """A JWT, signed with ES256, that says who pushes.
+    """A JWT, signed with ES256, that identifies us.
 
     :param key: private key on P-256 as PEM, such as Apple's ``AuthKey_….p8``.
-    :param key_id: its id, ten characters.
-    :param team_id: the id of the team it belongs to, ten characters.
+    :param key_id: the id of the key, ten characters.
+    :param team_id: the id of the team that the key belongs to, ten characters.
     :param clock: returns the seconds since the epoch.
-    :raises ValueError: the key is not one.
+    :raises ValueError: ``key`` is not such a key.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ProviderToken:
         self._value = ""
         self._issued = 0.0
         self._renewed = -float(MIN_LIFETIME)
-        #: How many have been made.
+        #: The number of tokens that have been made.
         self.minted = 0
         try:
             self._sign(0)
@@ -47,10 +47,10 @@ class ProviderToken:
             raise ValueError("key must be a private key on P-256 in PEM") from error
 
     def current(self) -> str:
-        """Return the token in force; a new one is made when it is time."""
+        """Return the current token; a new one is made when it is time."""
         if not 0 <= self._clock() - self._issued < LIFETIME or not self._value:
             with self._lock:
-                # Whoever waited for the lock finds the work done.
+                # Another greenlet may have made it while this one waited for the lock.
                 if not 0 <= self._clock() - self._issued < LIFETIME or not self._value:
                     self._mint()
         return self._value
@@ -58,18 +58,18 @@ class ProviderToken:
     def renew(self, refused: str) -> bool:
         """Make a new token because APNs says that ``refused`` has expired.
 
-        Returns False where that is of no use: one was made for this reason a short while ago, so
-        it is our clock that is wrong, and APNs bears no other within 20 minutes.
+        Returns False if that is useless: one was made for this reason less than 20 minutes ago, so
+        our clock is wrong, and APNs would refuse another token so soon.
         """
         with self._lock:
             if self._value != refused:
-                return True  # somebody else has made it
+                return True  # another greenlet has made it
             now = self._clock()
             if 0 <= now - self._renewed < MIN_LIFETIME:
                 return False
             self._renewed = now
             self._mint()
-            # Where both are of the same second they are the same but for the signature.
+            # If both were made in the same second, only their signatures differ.
             return True
 
     def _mint(self) -> None:
@@ -87,9 +87,9 @@ class ProviderToken:
 
 
 def provider_token(*, key: str, key_id: str, team_id: str) -> ProviderToken:
-    """Return the token of this process for a key: aliases with the same key share it.
+    """Return the token of this process for a key. Aliases with the same key share it.
 
-    :raises ValueError: the key is not one.
+    :raises ValueError: ``key`` is not a private key on P-256 in PEM.
     """
     name = (team_id, key_id, hashlib.sha256(key.encode()).digest())
     with _lock:

@@ -11,7 +11,7 @@ from .outcomes import Outcome, accepted
 
 
 class ConsoleBackend(BasePushBackend):
-    """Shows every message in full, address included, and accepts it.
+    """Writes every message in full, address included, and accepts it.
 
     :param stream: where to write, instead of standard output.
     """

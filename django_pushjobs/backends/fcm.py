@@ -7,33 +7,32 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from .. import __version__
 from ..exceptions import FieldError
-from ..transport.connections import Connections, check_limits
+from ..transport.connections import Connections
 from ..transport.exchanges import exchange
+from ..transport.requests import USER_AGENT
 from . import notification as notifications
-from .answers import Answers
 from .base import BasePushBackend, Message, Target, payload_size
 from .fcm_account import ServiceAccount
-from .notification import Notification, merged
-from .outcomes import Outcome, OutcomeClass
+from .fcm_answers import ROWS, reason_of
+from .notification import Notification, merged, pointer
+from .options import require_positive
+from .outcomes import Outcome, OutcomeClass, storable_id
 from .shared_token import SharedToken, TokenUnavailable
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
-#: https://firebase.google.com/docs/cloud-messaging/concept-options#ttl
+#: Seconds; https://firebase.google.com/docs/cloud-messaging/concept-options#ttl
 MAX_TTL: Final = 2_419_200
+#: Bytes; https://firebase.google.com/docs/cloud-messaging/customize-messages/set-message-type
 MAX_PAYLOAD: Final = 4_096
 MAX_TOPIC_PAYLOAD: Final = 2_048
 
-#: https://firebase.google.com/docs/cloud-messaging/send/v1-api: what a key of data may not be.
+#: What a key of data must not be: https://firebase.google.com/docs/cloud-messaging/send/v1-api
 _RESERVED = re.compile(r"from|message_type|(?:google|gcm)[.].*", re.IGNORECASE | re.DOTALL)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9:.-]{2,62}")
-#: What a field violation may repeat of its path: never a key of data, which is the payload's.
-_FIELD = re.compile(r"message(?:\.[a-z_]{1,40}){0,4}")
 _ADDRESSES = frozenset({"token", "topic", "condition"})
-_MAX_PROVIDER_ID = 255
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -43,19 +42,21 @@ class FCMBackend(BasePushBackend):
 
     The address is a registration token, ``topic:news`` or ``condition:'a' in topics``.
 
-    :param credentials: the key file of a service account, or what stands in it as a dict.
-    :param project: id of the Firebase project, where it is not the one of the credentials.
-    :param validate_only: Firebase checks the messages and sends none.
-    :param ttl: seconds that a message without an expiry is kept for a device that is away.
+    :param credentials: the key file of a service account, or its content as a dict.
+    :param project: id of the Firebase project, if it is not that of the credentials.
+    :param validate_only: Firebase validates the messages and sends none.
+    :param ttl: seconds that a message without an expiry is kept for a device that is offline.
     :param url: origin of the API.
     :param connect_timeout: seconds to connect to one address of the API.
-    :param timeout: seconds for one call in all; Firebase advises 10 or more.
-    :param connections: connections of a process at most; further pushes wait for one.
+    :param timeout: seconds for one whole request; Firebase recommends at least 10.
+    :param connections: maximum number of connections per process; further pushes wait for one.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param answers: what answers mean where that differs, see :mod:`.answers`.
+    :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
+    :raises ValueError: an option is wrong, or google-auth is not installed.
     """
 
-    supports_collapse: ClassVar[bool] = True
+    provider_name = "FCM"
+    answer_rows = ROWS
     max_payload = MAX_PAYLOAD
 
     def __init__(
@@ -73,18 +74,17 @@ class FCMBackend(BasePushBackend):
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(alias=alias)
-        check_limits(connect_timeout=connect_timeout, timeout=timeout, connections=connections)
+        super().__init__(alias=alias, answers=answers)
+        require_positive(connect_timeout=connect_timeout, timeout=timeout, connections=connections)
         if not isinstance(ttl, int) or not 0 <= ttl <= MAX_TTL:
             raise ValueError(f"ttl must be from 0 to {MAX_TTL} seconds")
-        self.timeout = timeout
+        self.timeout: float = timeout
         self._ttl = ttl
         self._validate_only = bool(validate_only)
-        self._answers = Answers("fcm", answers)
         self._account = ServiceAccount(
             credentials,
             scope=SCOPE,
-            answers=self._answers,
+            answers=self.answers,
             connect_timeout=connect_timeout,
             timeout=timeout,
             ca_file=ca_file,
@@ -101,7 +101,7 @@ class FCMBackend(BasePushBackend):
         )
         self._head = (
             f"POST {self._api.path} HTTP/1.1\r\nHost: {self._api.authority}\r\n"
-            f"User-Agent: django-pushjobs/{__version__}\r\nContent-Type: application/json\r\n"
+            f"User-Agent: {USER_AGENT}\r\nContent-Type: application/json\r\n"
         )
 
     def validate(self, message: Message) -> list[FieldError]:
@@ -120,7 +120,7 @@ class FCMBackend(BasePushBackend):
             return Outcome(
                 kind=OutcomeClass.FAIL,
                 code="payload_too_large",
-                detail=f"the payload has {size} bytes, FCM takes {limit}",
+                detail=f"the payload has {size} bytes, but FCM accepts at most {limit}",
             )
         call = {"validate_only": True} if self._validate_only else {}
         body = _to_json({**call, "message": wire}).encode()
@@ -140,11 +140,11 @@ class FCMBackend(BasePushBackend):
             self._api, head.encode("latin-1") + body, timeout=self.timeout, max_response=16_384
         )
         if reply.answer == 200:
-            return self._answers.outcome(200, provider_id=_name(reply.body))
+            return self.answers.outcome(200, provider_id=_name(reply.body))
         reason, fields = reason_of(reply.answer, reply.body)
-        if self._answers.row(reply.answer, reason).renews and again and self.token.refuse(token):
+        if self.answers.row(reply.answer, reason).renews and again and self.token.refuse(token):
             return self._send(body, again=False)
-        return self._answers.outcome(
+        return self.answers.outcome(
             reply.answer,
             reason,
             retry_after=reply.retry_after,
@@ -152,7 +152,7 @@ class FCMBackend(BasePushBackend):
         )
 
 
-#: What the size of a payload is counted with, before an address is known.
+#: For measuring a payload before there is an address.
 _SOMEWHERE = Target(delivery_id=notifications.NO_DELIVERY, address="")
 
 
@@ -161,7 +161,7 @@ def wire_format(message: Message, target: Target, *, ttl: int = MAX_TTL) -> dict
 
     https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
 
-    :param ttl: seconds, where the message does not expire.
+    :param ttl: seconds, if the message does not expire.
     """
     told = notifications.read(message, "fcm")
     shown = {"title": message.title, "body": message.body, "image": told.image}
@@ -173,7 +173,7 @@ def wire_format(message: Message, target: Target, *, ttl: int = MAX_TTL) -> dict
         "apns": _apns(told, target),
         "webpush": _webpush(told, target, ttl),
     }
-    # Where it goes is not for the message to say.
+    # A message must not change its address.
     over = {name: told.override[name] for name in told.override if name not in _ADDRESSES}
     return merged(_without_empty(wire), over)
 
@@ -189,7 +189,7 @@ def _android(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
     if not told.is_silent:
         shown = _without_empty(
             {
-                # A repeat takes the place of the first.
+                # A repeat replaces the first on the device.
                 "tag": message.collapse_key or str(target.delivery_id),
                 "sound": told.sound,
                 "click_action": told.click_action,
@@ -242,24 +242,23 @@ def _webpush(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
 
 
 def _size(wire: Mapping[str, Any]) -> int:
-    """Return the bytes of a payload: what is for the device, not what is for the providers."""
+    """Return the size in bytes of the payload: what is for the device, not for the providers."""
     return payload_size({name: wire[name] for name in ("notification", "data") if name in wire})
 
 
 def _data_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
     for name in data:
         if _RESERVED.fullmatch(name):
-            pointer = name.replace("~", "~0").replace("/", "~1")
-            yield FieldError(f"/data/{pointer}", "is a name that FCM keeps for itself", "reserved")
+            yield FieldError(pointer("data", name), "is a name that FCM reserves", "reserved")
 
 
 def _text(value: Any) -> str:
-    """Return a value of data as FCM takes it: a string; anything else becomes JSON."""
+    """Return a value of data as a string, because FCM accepts nothing else: JSON if it is none."""
     return value if isinstance(value, str) else _to_json(value)
 
 
 def _short(text: str, limit: int) -> str:
-    """Return ``text``, or a digest of it where it has more than ``limit`` bytes."""
+    """Return ``text``, or a digest of it if it has more than ``limit`` bytes."""
     if len(text.encode()) <= limit:
         return text
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()[:limit]
@@ -272,39 +271,6 @@ def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 def _name(body: bytes) -> str:
     """Return the name that FCM gave to the message, or ""."""
     try:
-        name = json.loads(body)["name"]
+        return storable_id(json.loads(body)["name"])
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
-    keep = isinstance(name, str) and len(name) <= _MAX_PROVIDER_ID and name.isprintable()
-    return name if keep else ""
-
-
-def reason_of(answer: int | str, body: bytes) -> tuple[str, list[str]]:
-    """Return the reason of an error, and the fields that it is about.
-
-    FCM says INVALID_ARGUMENT of a token that is none and of a message that is none; only the
-    details tell which, and a live device must not be given up for a wrong message.
-
-    https://firebase.google.com/docs/cloud-messaging/error-codes
-    """
-    try:
-        error = json.loads(body)["error"]
-        details = [detail for detail in error.get("details", ()) if isinstance(detail, dict)]
-        status = str(error.get("status", ""))
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return "", []
-    codes = [str(d.get("errorCode", "")) for d in details if _is(d, "FcmError")]
-    found = [v for d in details if _is(d, "BadRequest") for v in d.get("fieldViolations") or ()]
-    fields = [str(v.get("field", "")) for v in found if isinstance(v, dict)]
-    reason = next(filter(None, codes), status)
-    if answer != 400 or reason != "INVALID_ARGUMENT":
-        return reason, []
-    is_token = all(field == "message.token" for field in fields) if fields else bool(codes)
-    if is_token and "too big" not in str(error.get("message", "")):
-        return "INVALID_REGISTRATION", []
-    shown = [match[0] for field in fields if (match := _FIELD.match(field))]
-    return "INVALID_ARGUMENT", sorted(set(shown))
-
-
-def _is(detail: Mapping[str, Any], kind: str) -> bool:
-    return str(detail.get("@type", "")).endswith(f".{kind}")

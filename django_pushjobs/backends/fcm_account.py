@@ -1,4 +1,4 @@
-"""Access tokens for Google's APIs, by a service account (RFC 7523)."""
+"""Access tokens for Google's APIs by a service account (RFC 7523)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from ..transport.connections import Connections
-from ..transport.exchanges import Reply, exchange
+from ..transport.exchanges import exchange
+from ..transport.requests import http_request
 from .answers import Answers
+from .options import missing_extra
 from .shared_token import Token, TokenUnavailable
 
 _MAX_RESPONSE = 65_536
 
 
 class ServiceAccount:
-    """Asks the authorization server for access tokens.
+    """Requests access tokens from the authorization server.
 
-    google-auth makes the assertion and reads the answer; what it sends goes over our connections,
-    which wait in gevent's hub.
+    google-auth makes the assertion and reads the answer; the request goes over our connections, so
+    that other greenlets can run while it waits.
 
-    :param credentials: the key file of a service account, or what stands in it.
-    :param scope: what the tokens are good for.
-    :param timeout: seconds for one call in all.
+    :param credentials: the key file of a service account, or its content.
+    :param scope: what the tokens give access to.
+    :param answers: has the words ``bad_credentials`` and ``no_token``.
+    :param connect_timeout: seconds to connect to one address of the server.
+    :param timeout: seconds for a whole request.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :raises ValueError: this is not the key of a service account, or google-auth is missing.
+    :raises ValueError: this is not the key of a service account, or google-auth is not installed.
     """
 
     def __init__(
@@ -43,13 +47,13 @@ class ServiceAccount:
         try:
             from google.oauth2 import service_account
         except ImportError as error:
-            raise ValueError(f"needs the extra django-pushjobs[fcm]: {error}") from error
+            raise missing_extra("fcm", error) from error
         info = _info(credentials)
         maker: Any = service_account.Credentials
         try:
             self._credentials = maker.from_service_account_info(info, scopes=[scope])
         except Exception as error:
-            # The message of a parser may hold what it could not parse.
+            # The parser's message may contain what it could not parse.
             raise ValueError(
                 f"credentials are not the key of a service account ({type(error).__name__})"
             ) from None
@@ -63,7 +67,7 @@ class ServiceAccount:
     def fetch(self) -> Token:
         """Return a new access token.
 
-        :raises TokenUnavailable: CONFIG where the key is refused, RETRY where nobody answers.
+        :raises TokenUnavailable: CONFIG if the key is refused, RETRY if there is no answer.
         """
         from google.auth import exceptions
 
@@ -91,31 +95,27 @@ class ServiceAccount:
         timeout: float | None = None,
         **kwargs: Any,
     ) -> _Response:
-        """The transport that google-auth asks for: ``google.auth.transport.Request``."""
+        """The transport that google-auth calls: ``google.auth.transport.Request``."""
         from google.auth.exceptions import TransportError
 
         error: Any = TransportError
-        body = body or b""
-        lines = [
-            f"{method} {self._server.path} HTTP/1.1",
-            f"Host: {self._server.authority}",
-            f"Content-Length: {len(body)}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
-        ]
-        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-        reply = exchange(self._server, request, timeout=self._timeout, max_response=_MAX_RESPONSE)
-        if isinstance(reply.answer, str):
-            raise error(reply.answer)
-        return _Response(reply, reply.answer)
+        server = self._server
+        request = http_request(
+            server.path, server.authority, headers or {}, body or b"", method=method
+        )
+        reply = exchange(server, request, timeout=self._timeout, max_response=_MAX_RESPONSE)
+        if reply.status is None:
+            raise error(reply.failure)
+        return _Response(reply.status, reply.body)
 
 
 class _Response:
     """``google.auth.transport.Response``."""
 
-    def __init__(self, reply: Reply, status: int) -> None:
+    def __init__(self, status: int, data: bytes) -> None:
         self.status = status
         self.headers: Mapping[str, str] = {}
-        self.data = reply.body
+        self.data = data
 
 
 def _info(credentials: str | Mapping[str, Any]) -> Mapping[str, Any]:

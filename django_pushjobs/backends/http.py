@@ -1,25 +1,25 @@
-"""Pushes to an HTTP gateway: one POST of a JSON object for each address."""
+"""Pushes to an HTTP gateway: one POST of a JSON object per address."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import ClassVar
 
-from .. import __version__
-from ..transport.connections import Connections, check_limits
+from ..transport.connections import Connections
 from ..transport.exchanges import exchange
-from .answers import Answers
+from ..transport.requests import USER_AGENT
 from .base import BasePushBackend, Message, Target
-from .outcomes import Outcome
+from .http_answers import NO_ANSWER, STATUSES
+from .options import require_positive
+from .outcomes import Outcome, storable_id
 
-#: RFC 9110, section 5.6.2, and what a value may hold without ending its line.
+#: RFC 9110, section 5.6.2, and what a value may contain without ending its line.
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 #: W3C Trace Context, section 3.2.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-#: Headers that follow from the message.
+#: Headers that depend on the message.
 _OWN_HEADERS = frozenset(
     {
         "connection",
@@ -32,7 +32,6 @@ _OWN_HEADERS = frozenset(
         "transfer-encoding",
     }
 )
-_MAX_PROVIDER_ID = 255
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -42,23 +41,24 @@ class HTTPBackend(BasePushBackend):
 
     The body is ``{"id", "request_id", "to", "title", "body", "data", "options", "priority",
     "collapse_key", "expires_at"}``; ``id`` is the same at every attempt, and so is the header
-    ``Idempotency-Key``. The gateway answers with any 2xx, and may name the message by a JSON
-    object with an ``id``. What its answers mean stands in :mod:`.provider_rows`. Redirects are not
-    followed, proxies of the environment are not used, certificates are always verified.
+    ``Idempotency-Key``. The gateway answers with any 2xx, and may return a JSON object with the
+    ``id`` that it gave to the message. :mod:`.http_answers` says what its answers mean. Redirects
+    are not followed, proxies from the environment are not used, certificates are always verified.
 
-    :param url: http or https; a secret belongs into ``headers``.
+    :param url: http or https; secrets belong in ``headers``.
     :param headers: sent with every push.
     :param connect_timeout: seconds to connect to one address of the gateway.
-    :param timeout: seconds for a push in all, from the wait for a connection to the last byte.
-    :param connections: connections of a process at most; further pushes wait for one.
+    :param timeout: seconds for one push, from the wait for a connection to the last byte.
+    :param connections: maximum number of connections per process; further pushes wait for one.
     :param max_payload: bytes that title, body and data may have as JSON.
-    :param max_response: bytes of an answer that are read to look for the ``id``.
+    :param max_response: bytes of an answer that are read to find the ``id``.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param answers: what answers mean where this gateway differs, see :mod:`.answers`.
+    :param answers: what answers mean if this gateway differs, see :class:`.answers.Answers`.
+    :raises ValueError: an option is wrong.
     """
 
-    # The gateway is told the key; whether the device replaces the message is up to the gateway.
-    supports_collapse: ClassVar[bool] = True
+    provider_name = "the gateway"
+    answer_rows = (*NO_ANSWER, *STATUSES)
 
     def __init__(
         self,
@@ -74,22 +74,21 @@ class HTTPBackend(BasePushBackend):
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(alias=alias)
-        check_limits(
+        super().__init__(alias=alias, answers=answers)
+        require_positive(
             connect_timeout=connect_timeout,
             timeout=timeout,
             connections=connections,
             max_response=max_response,
             max_payload=1 if max_payload is None else max_payload,
         )
-        self.timeout = timeout
+        self.timeout: float = timeout
         self.max_payload = max_payload
         self.max_response = max_response
         self._gateway = Connections(
             url, size=connections, connect_timeout=connect_timeout, ca_file=ca_file
         )
         self._head = _head(self._gateway, headers or {})
-        self._answers = Answers("http", answers)
 
     def push(self, message: Message, target: Target) -> Outcome:
         reply = exchange(
@@ -98,7 +97,7 @@ class HTTPBackend(BasePushBackend):
             timeout=self.timeout,
             max_response=self.max_response,
         )
-        return self._answers.outcome(
+        return self.answers.outcome(
             reply.answer, provider_id=_provider_id(reply.body), retry_after=reply.retry_after
         )
 
@@ -122,7 +121,7 @@ class HTTPBackend(BasePushBackend):
                 "expires_at": None if expires_at is None else expires_at.isoformat(),
             }
         ).encode()
-        # A trace id came from outside: what is not one must not become a header.
+        # It came from a third party: only a valid one may become a header.
         trace = message.traceparent
         trace_line = f"traceparent: {trace}\r\n" if _TRACEPARENT.fullmatch(trace) else ""
         head = (
@@ -133,14 +132,14 @@ class HTTPBackend(BasePushBackend):
 
 
 def _head(gateway: Connections, headers: Mapping[str, str]) -> str:
-    """Return the request line and the headers that every push has in common.
+    """Return the request line and the headers that all pushes have in common.
 
     :raises ValueError: one of ``headers`` cannot be sent.
     """
-    lines = {"user-agent": f"User-Agent: django-pushjobs/{__version__}"}
+    lines = {"user-agent": f"User-Agent: {USER_AGENT}"}
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
-            raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
+            raise ValueError(f"header {name!r} has a name or a value that is not valid in HTTP")
         if name.lower() in _OWN_HEADERS:
             raise ValueError(f"header {name!r} is set by the backend itself")
         lines[name.lower()] = f"{name}: {value}"
@@ -154,12 +153,11 @@ def _head(gateway: Connections, headers: Mapping[str, str]) -> str:
 
 
 def _provider_id(body: bytes) -> str:
-    """Return the ``id`` of the JSON object ``body``, or "" where there is none to keep."""
+    """Return the ``id`` of the JSON object ``body``, or "" if there is none that can be stored."""
     try:
         value = json.loads(body)["id"]
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    keep = isinstance(value, str) and len(value) <= _MAX_PROVIDER_ID and value.isprintable()
-    return value if keep else ""
+    return storable_id(value)

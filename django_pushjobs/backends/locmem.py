@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import ClassVar
 
 from .base import BasePushBackend, Message, Target
 from .outcomes import Outcome, accepted
@@ -20,17 +19,17 @@ class Pushed:
     outcome: Outcome
 
 
-#: Every push of this process that ended in an outcome, oldest first.
+#: Every push of this process that had an outcome, oldest first.
 outbox: list[Pushed] = []
 
 _script: defaultdict[str | None, deque[Outcome | Exception]] = defaultdict(deque)
 
 
 def script(*results: Outcome | Exception, address: str | None = None) -> None:
-    """Say what the next pushes end in; after the last of ``results`` they are accepted again.
+    """Decide how the next pushes end; after the last of ``results`` they are accepted again.
 
-    :param results: an outcome is returned, an exception is raised; each once, in this order.
-    :param address: only pushes to this address; they leave the results for all others alone.
+    :param results: outcomes are returned and exceptions raised, each once, in this order.
+    :param address: only for pushes to this address; these do not use up results for any address.
     """
     _script[address].extend(results)
 
@@ -42,9 +41,7 @@ def clear() -> None:
 
 
 class LocMemBackend(BasePushBackend):
-    """Accepts every message into :data:`outbox`, unless :func:`script` says otherwise."""
-
-    supports_collapse: ClassVar[bool] = True
+    """Accepts every message into :data:`outbox`, unless :func:`script` decides otherwise."""
 
     def __init__(self, *, alias: str, max_payload: int | None = None) -> None:
         super().__init__(alias=alias)

@@ -1,4 +1,4 @@
-"""What a message is on a device, before a provider's wire format is made of it.
+"""A message as a notification on a device, before it becomes a provider's wire format.
 
 APNs, FCM and Web Push read a :class:`~.base.Message` in the same way. Title, body, data, priority,
 collapse key and expiry have fields of their own; the rest are members of ``options``:
@@ -7,16 +7,16 @@ collapse key and expiry have fields of their own; the rest are members of ``opti
 member            meaning
 ================  ==========================================================================
 ``image``         https URL of a picture
-``badge``         number on the icon of the app, 0 takes it away
-``sound``         name of a sound that the app brings; ``"default"`` for the device's own
+``badge``         number on the icon of the app; 0 removes it
+``sound``         name of a sound of the app; ``"default"`` for that of the device
 ``click_action``  what a tap opens: a URL for Web Push, an intent or a category for an app
 ``apns``          object: passed through, see ``docs/howto/backends.rst``
 ``fcm``           object: passed through
 ``webpush``       object: passed through
 ================  ==========================================================================
 
-What is passed through is laid over what we made of the message, and counts where both speak. A
-member for another provider is left alone, so that one request may go to any of them.
+What is passed through is merged into what we made of the message, and wins. Members for other
+providers are ignored, so one request may go to any of them.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from ..exceptions import FieldError
-from .base import Message, payload_size
+from .base import Message, payload_too_large
 
 #: Members of ``options`` that are passed through.
 OVERRIDES: Final = ("apns", "fcm", "webpush")
 MAX_TEXT: Final = 2_048
-#: A delivery id to count the size of a payload with.
+#: A delivery id for measuring a payload before there is a delivery.
 NO_DELIVERY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A message as a device will know it.
+    """A message as the device will show it.
 
-    :param badge: None leaves the number on the icon as it is.
+    :param badge: the number on the icon; None leaves it as it is.
     :param override: what is passed through to this provider.
     """
 
@@ -59,10 +59,10 @@ class Notification:
         return not (self.message.title or self.message.body or self.image)
 
     def ttl(self, *, default: int, cap: int) -> int:
-        """Return the seconds that the provider may keep it, from now; at least 0.
+        """Return how many seconds from now the provider may keep the message; at least 0.
 
-        :param default: where the message does not expire.
-        :param cap: what the provider takes at most.
+        :param default: seconds, if the message does not expire.
+        :param cap: seconds; the most that the provider accepts.
         """
         expires_at = self.message.expires_at
         if expires_at is None:
@@ -73,7 +73,7 @@ class Notification:
 def read(message: Message, provider: str) -> Notification:
     """Return ``message`` as a notification for ``provider``, one of :data:`OVERRIDES`.
 
-    What :func:`errors` would name is left out, never guessed at.
+    Members that :func:`errors` would report are left out.
     """
     options = message.options
     wrong = {error.pointer for error in errors(options)} if options else set()
@@ -89,15 +89,19 @@ def read(message: Message, provider: str) -> Notification:
 
 
 def errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Yield what is wrong with the ``options`` of a message, each with its pointer."""
+    """Yield what is wrong with the ``options`` of a message."""
     for name, value in options.items():
         check = _CHECKS.get(name)
         if check is None:
             known = ", ".join(_CHECKS)
-            name = name.replace("~", "~0").replace("/", "~1")
-            yield FieldError(f"/options/{name}", f"is not one of {known}", "unknown_field")
+            yield FieldError(pointer("options", name), f"is not one of {known}", "unknown_field")
         elif value is not None and (problem := check(value)):
             yield FieldError(f"/options/{name}", problem[1], problem[0])
+
+
+def pointer(*names: str) -> str:
+    """Return the JSON pointer that leads through members with these ``names`` (RFC 6901)."""
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
 
 
 def too_large(message: Message, size: int, limit: int, alias: str) -> FieldError:
@@ -108,14 +112,11 @@ def too_large(message: Message, size: int, limit: int, alias: str) -> FieldError
         "data": dict(message.data),
         "options": dict(message.options),
     }
-    largest = max(parts, key=lambda name: payload_size(parts[name]))
-    return FieldError(
-        f"/{largest}", f"the payload has {size} bytes, backend {alias!r} takes {limit}", "too_long"
-    )
+    return payload_too_large(parts, size, limit, alias)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``over`` laid over it: objects member by member, null takes away."""
+    """Return ``base`` with ``over`` merged in: objects member by member, null removes a member."""
     result = dict(base)
     for name, value in over.items():
         known = result.get(name)
@@ -128,7 +129,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-#: A code and a sentence.
+#: A code and a sentence, or None.
 _Problem = tuple[str, str] | None
 
 
@@ -140,7 +141,7 @@ def _image(value: Any) -> _Problem:
     except ValueError:
         parts = None
     if parts is None or parts.scheme != "https" or not parts.netloc:
-        return "invalid_url", "must be a URL that begins with https://"
+        return "invalid_url", "must be a URL that starts with https://"
     return None
 
 
@@ -158,7 +159,7 @@ def _text(value: Any) -> _Problem:
     if len(value) > MAX_TEXT:
         return "too_long", f"has more than {MAX_TEXT} characters"
     if value and not value.isprintable():
-        return "control_characters", "holds control characters"
+        return "control_characters", "contains control characters"
     return None
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+#: Characters; the most that can be stored.
+MAX_CODE: Final = 64
+MAX_PROVIDER_ID: Final = 255
 
 
 class OutcomeClass(StrEnum):
     """What to do after an answer."""
 
-    OK = "ok"  # accepted by the provider
+    OK = "ok"  # the provider accepted the message
     RETRY = "retry"  # try again after a wait
     DROP = "drop"  # the address is dead
     FAIL = "fail"  # this message will never be accepted
@@ -18,7 +23,7 @@ class OutcomeClass(StrEnum):
     RECONNECT = "reconnect"  # the connection was lost before an answer
 
 
-#: Classes after which the same message to the same address is worth another attempt.
+#: Classes after which pushing the same message to the same address again may succeed.
 TRANSIENT = frozenset(
     {OutcomeClass.RETRY, OutcomeClass.CONFIG, OutcomeClass.THROTTLE, OutcomeClass.RECONNECT}
 )
@@ -29,12 +34,14 @@ class Outcome:
     """The outcome of one push to one address.
 
     :param kind: what to do now.
-    :param code: the reason in a word, for programs: ``http_503``, ``timeout``, ``Unregistered``.
-    :param detail: the reason in a sentence, for people; never the payload or the address.
-    :param provider_id: the id the provider gave to the message.
-    :param retry_after: seconds the provider asked us to wait.
-    :param unknown: the message was sent, and nobody saw an answer: the provider may have taken
-        it. Whether to push again is then up to the request's ``on_unknown``.
+    :param code: the reason in a word, for programs: ``http_503``, ``timeout``, ``Unregistered``;
+        at most :data:`MAX_CODE` characters.
+    :param detail: the reason in a sentence, for people; never contains the payload or the address.
+    :param provider_id: the id that the provider gave to the message; at most
+        :data:`MAX_PROVIDER_ID` characters.
+    :param retry_after: seconds that the provider asked us to wait.
+    :param unknown: the message was sent, but there was no answer: the provider may have accepted
+        it. The request's ``on_unknown`` says whether to push it again.
     """
 
     kind: OutcomeClass
@@ -52,3 +59,10 @@ class Outcome:
 def accepted(provider_id: str = "") -> Outcome:
     """Return the outcome of a push that the provider accepted."""
     return Outcome(kind=OutcomeClass.OK, provider_id=provider_id)
+
+
+def storable_id(value: object) -> str:
+    """Return ``value`` if it can be stored as the id that a provider gave to a message, else ""."""
+    if isinstance(value, str) and len(value) <= MAX_PROVIDER_ID and value.isprintable():
+        return value
+    return ""

@@ -1,4 +1,4 @@
-"""Pushes to nobody and ends as the address says, so that others can test without a phone."""
+"""Pushes to nobody; the address decides the outcome, so third parties can test without a phone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .base import BasePushBackend, Message, Target
 from .outcomes import Outcome, OutcomeClass, accepted
 
 PREFIX: Final = "sandbox:"
-#: Milliseconds; longer than any provider takes, and far shorter than JOB_TIMEOUT.
+#: Milliseconds; longer than any provider takes, and much shorter than JOB_TIMEOUT.
 MAX_DELAY: Final = 30_000
 
-#: What may stand behind the colon, and what it ends in. All but ``unknown`` and ``timeout`` are
-#: answers; after these two nobody knows whether the message was taken.
+#: What may follow the colon, and the outcome. All but ``unknown`` and ``timeout`` are answers; with
+#: these two nobody knows whether the message was accepted.
 OUTCOMES: Final[Mapping[str, Outcome]] = {
     "ok": accepted(),
     "slow": accepted(),
@@ -35,26 +35,26 @@ OUTCOMES: Final[Mapping[str, Outcome]] = {
         unknown=True,
     ),
     "config": Outcome(
-        kind=OutcomeClass.CONFIG, code="sandbox_config", detail="the credentials are refused"
+        kind=OutcomeClass.CONFIG, code="sandbox_config", detail="the credentials were refused"
     ),
     "gone": Outcome(kind=OutcomeClass.DROP, code="sandbox_gone", detail="the address is dead"),
     "fail": Outcome(
-        kind=OutcomeClass.FAIL, code="sandbox_fail", detail="this message will never be taken"
+        kind=OutcomeClass.FAIL, code="sandbox_fail", detail="this message will never be accepted"
     ),
 }
 
-#: Name of a parameter -> its greatest value.
+#: Maps the name of a parameter to its largest value.
 _LIMITS: Final = {"ms": MAX_DELAY, "after": 86_400, "times": 1_000}
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What an address says.
+    """What an address asks for.
 
-    :param outcome: what a push ends in.
-    :param ms: milliseconds it takes.
-    :param times: attempts that end so, before the message is accepted; None: all of them.
+    :param outcome: the outcome of a push.
+    :param ms: milliseconds that a push takes.
+    :param times: attempts that have this outcome before the message is accepted; None: all.
     """
 
     outcome: Outcome
@@ -63,14 +63,16 @@ class Script:
 
     @classmethod
     def read(cls, address: str) -> Script:
-        """
-        :raises ValueError: the address begins like one of ours, and is none; the message says why.
+        """Return the script in ``address``.
+
+        :raises ValueError: the address starts with :data:`PREFIX` but is wrong; the message says
+            how.
         """
         if not address.startswith(PREFIX):
             return cls(OUTCOMES["ok"])
         name, *rest = address.removeprefix(PREFIX).split(";")
         if name not in OUTCOMES:
-            raise ValueError(f"the sandbox knows {', '.join(OUTCOMES)}")
+            raise ValueError(f"the outcomes of the sandbox are {', '.join(OUTCOMES)}")
         outcome = OUTCOMES[name]
         given = dict(_parameter(text, outcome) for text in rest)
         if "after" in given:
@@ -82,17 +84,16 @@ def _parameter(text: str, outcome: Outcome) -> tuple[str, int]:
     name, _, value = text.partition("=")
     known = [n for n in _LIMITS if n == "ms" or outcome.is_transient]
     if name not in known:
-        raise ValueError(f"here the sandbox knows the parameters {', '.join(known)}")
+        raise ValueError(f"the parameters of this outcome are {', '.join(known)}")
     if not _NUMBER.fullmatch(value) or int(value) > _LIMITS[name]:
-        raise ValueError(f"{name} is a whole number from 0 to {_LIMITS[name]}")
+        raise ValueError(f"{name} must be a whole number from 0 to {_LIMITS[name]}")
     return name, int(value)
 
 
 class SandboxBackend(BasePushBackend):
     """Ends as the address says, see docs/howto/sandbox.rst; all other addresses are accepted."""
 
-    supports_collapse: ClassVar[bool] = True
-    # One third party that tries this must not stop the tests of all others.
+    # A third party that tests this must not stop the tests of all others.
     can_be_paused: ClassVar[bool] = False
 
     def __init__(self, *, alias: str, max_payload: int | None = 4_096) -> None:
@@ -110,7 +111,7 @@ class SandboxBackend(BasePushBackend):
         try:
             script = Script.read(target.address)
         except ValueError as error:
-            # From a resolver, whose addresses nobody has checked.
+            # Only a resolver can have brought it: problem_with() sees all other addresses.
             return Outcome(kind=OutcomeClass.FAIL, code="sandbox_typo", detail=str(error))
         if script.ms:
             time.sleep(script.ms / 1_000)

@@ -7,26 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gevent.lock import Semaphore
-
+from ..transport.locks import Lock
 from .outcomes import Outcome
 
-#: Seconds before its end at which a token is renewed, while it is still good.
+#: Seconds before its expiry at which a token is renewed, while it is still valid.
 AHEAD: Final = 300.0
-#: Seconds between two tries after one that failed, and between two tokens that were refused.
+#: Seconds to wait after a fetch that failed, and between two refused tokens.
 REST: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """:param ends_at: in the seconds of ``time.monotonic()``."""
+    """An access token.
+
+    :param ends_at: when it expires, in the seconds of ``time.monotonic()``.
+    """
 
     value: str
     ends_at: float
 
 
 class TokenUnavailable(Exception):
-    """There is no token now; ``outcome`` is what that means for a push."""
+    """There is no token at the moment; ``outcome`` is what that means for a push."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -34,13 +36,15 @@ class TokenUnavailable(Exception):
 
 
 class SharedToken:
-    """Fetches a token at first use and renews it ahead of its end; one greenlet at a time does.
+    """Fetches a token on first use and renews it ahead of its expiry, one greenlet at a time.
 
-    While the old token is good, nobody else waits for the new one. Where there is none, all wait
-    for the one that fetches, and share what it gets: the token, or its failure, which is not
-    tried again before :data:`REST` seconds.
+    While the old token is valid, no other greenlet waits for the new one. If there is none, they
+    all wait for the one that fetches and share its result: the token, or the failure, after which
+    nobody fetches for ``rest`` seconds.
 
     :param fetch: returns a new token, or raises :class:`TokenUnavailable`.
+    :param ahead: seconds, see :data:`AHEAD`.
+    :param rest: seconds, see :data:`REST`.
     """
 
     def __init__(
@@ -49,17 +53,16 @@ class SharedToken:
         self._fetch = fetch
         self._ahead = ahead
         self._rest = rest
-        # gevent's own, so that a greenlet which waits lets the others run, patched or not.
-        self._turn = Semaphore(1)
+        self._turn = Lock()
         self._token: Token | None = None
         self._failure: TokenUnavailable | None = None
         self._resting_until = 0.0
         self._refused_at = -rest
 
     def get(self) -> str:
-        """Return a token that is good.
+        """Return a valid token.
 
-        :raises TokenUnavailable: there is none now.
+        :raises TokenUnavailable: there is none at the moment.
         """
         token, now = self._token, time.monotonic()
         if token is not None and now < token.ends_at:
@@ -81,10 +84,10 @@ class SharedToken:
             return self._renew().value
 
     def refuse(self, value: str) -> bool:
-        """Say that the provider does not take ``value``; return whether another one is worth a try.
+        """Note that the provider refused ``value``; return whether another token is worth a try.
 
-        It is where somebody else has renewed it meanwhile, and otherwise where the last refusal is
-        a while ago: a provider that takes no token at all is not asked for ever new ones.
+        It is if another greenlet has renewed the token meanwhile, or if the last refusal was more
+        than ``rest`` seconds ago: if the provider refuses every token, we do not keep fetching.
         """
         token, now = self._token, time.monotonic()
         if token is None or token.value != value:

@@ -1,4 +1,4 @@
-"""Web Push subscriptions: what a browser gives to whoever may push to it."""
+"""Web Push subscriptions: what a browser hands out so that it can be pushed to."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..transport import destinations
 
 
 class NoSubscription(ValueError):
-    """An address is not a subscription; the message never repeats it."""
+    """An address is not a subscription. The message never contains the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One browser's endpoint and keys, ready to encrypt for.
+    """The endpoint and the keys of one browser.
 
-    :param origin: of the endpoint, such as ``https://push.example``.
-    :param authority: the endpoint's host with its port, where it has one.
-    :param path: with the query.
+    :param origin: the endpoint's origin, such as ``https://push.example``.
+    :param authority: the endpoint's host, with the port if it has one.
+    :param path: the endpoint's path with the query.
     :param key: the browser's public key on P-256.
-    :param auth: the secret that it shares with us.
+    :param auth: the authentication secret that the browser shares with us.
     """
 
     origin: str
@@ -35,7 +35,7 @@ class Subscription:
 
     @classmethod
     def parse(cls, address: str) -> Subscription:
-        """Return the subscription in ``address``: what ``JSON.stringify(subscription)`` returns.
+        """Return the subscription in ``address``, the result of ``JSON.stringify(subscription)``.
 
         https://www.w3.org/TR/push-api/#dom-pushsubscription-tojson
 
@@ -60,7 +60,7 @@ class Subscription:
             raise NoSubscription("the key of the subscription is not on the curve") from None
         parts = urlsplit(destination.url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        # Of the parts that were checked, never of what a parser might read differently.
+        # Made from the parts that were checked, so nothing can be parsed differently later.
         return cls(
             f"{parts.scheme}://{parts.netloc}".lower(), parts.netloc.lower(), path, key, auth
         )

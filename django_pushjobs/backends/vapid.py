@@ -1,4 +1,4 @@
-"""How a push service knows us: VAPID (RFC 8292)."""
+"""VAPID: how we identify ourselves to a push service (RFC 8292)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
+from .options import missing_extra
 from .subscriptions import NoSubscription
 
 if TYPE_CHECKING:
     from py_vapid import Vapid02
 
-#: Seconds for which a token is good; RFC 8292, section 2: 24 hours at most.
+#: Seconds that a token is valid; at most 24 hours (RFC 8292, section 2).
 LIFETIME: Final = 43_200
-#: Seconds after which it is made anew; Apple asks for once an hour at most.
+#: Seconds after which a token is replaced; Apple asks for at most one per hour.
 RENEW_AFTER: Final = 21_600
-#: Tokens that are kept, one an origin.
+#: The most tokens that are kept, one per origin.
 KEPT: Final = 1_000
 
-#: https: or mailto: to a host with a name on the public internet: Apple refuses all others.
+#: https: or mailto: with a host on the public internet: Apple refuses all others.
 _SUBJECT = re.compile(
     r"(?:mailto:[^@\s]+@|https://)(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<rest>[:/][^\s]*)?"
 )
@@ -26,11 +27,11 @@ _UNRESOLVABLE = re.compile(r".*\.(?:local|localhost|invalid|test|internal)", re.
 
 
 class Vapid:
-    """Signs for one key, with one token an origin.
+    """Signs with one key, one token per origin.
 
     :param private_key: base64url of the 32 bytes or of the DER, or a PEM.
-    :param subject: whom a push service turns to: ``mailto:`` or ``https:`` with a public host.
-    :raises ValueError: one of them is wrong, or py-vapid is missing.
+    :param subject: whom a push service can contact: ``mailto:`` or ``https:`` with a public host.
+    :raises ValueError: one of them is wrong, or py-vapid is not installed.
     """
 
     def __init__(self, private_key: str, subject: str) -> None:
@@ -39,13 +40,13 @@ class Vapid:
         if match is None or _UNRESOLVABLE.fullmatch(match["host"]):
             raise ValueError("subject must be a mailto: or https: URL with a public host")
         self._subject = subject
-        #: Origin -> the header, and when it is made anew.
+        #: Maps an origin to the header, and the time at which it is replaced.
         self._headers: dict[str, tuple[str, float]] = {}
 
     def authorization(self, origin: str) -> str:
         """Return the header Authorization for ``origin``.
 
-        :raises NoSubscription: nothing can be signed for it.
+        :raises NoSubscription: no token can be signed for it.
         """
         kept = self._headers.get(origin)
         now = time.time()
@@ -67,44 +68,44 @@ class Vapid:
 def load(private_key: str) -> Vapid02:
     """Return the key in ``private_key``.
 
-    :raises ValueError: it is none, or py-vapid is missing.
+    :raises ValueError: it is not a VAPID key, or py-vapid is not installed.
     """
     try:
         from py_vapid import Vapid02
     except ImportError as error:
-        raise ValueError(f"needs the extra django-pushjobs[webpush]: {error}") from error
+        raise missing_extra("webpush", error) from error
     try:
         if "-----BEGIN" in private_key:
             return Vapid02.from_pem(private_key.strip().encode())
         return Vapid02.from_string(private_key.strip())
     except Exception as error:
-        # The message of a parser may hold what it could not parse.
+        # The parser's message may contain what it could not parse.
         raise ValueError(f"private_key is not a VAPID key ({type(error).__name__})") from None
 
 
 def new_key() -> Vapid02:
     """Return a new key.
 
-    :raises ValueError: py-vapid is missing.
+    :raises ValueError: py-vapid is not installed.
     """
     try:
         from py_vapid import Vapid02
     except ImportError as error:
-        raise ValueError(f"needs the extra django-pushjobs[webpush]: {error}") from error
+        raise missing_extra("webpush", error) from error
     key = Vapid02()
     key.generate_keys()
     return key
 
 
 def private_text(key: Vapid02) -> str:
-    """Return the private key as base64url, as the option ``private_key`` takes it."""
+    """Return the private key as base64url, for the option ``private_key``."""
     from py_vapid.utils import b64urlencode
 
     return str(b64urlencode(key.private_key.private_numbers().private_value.to_bytes(32, "big")))
 
 
 def public_text(key: Vapid02) -> str:
-    """Return the public key as base64url, as a browser's ``applicationServerKey`` takes it."""
+    """Return the public key as base64url, for a browser's ``applicationServerKey``."""
     from cryptography.hazmat.primitives import serialization
     from py_vapid.utils import b64urlencode
 

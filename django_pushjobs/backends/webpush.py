@@ -1,4 +1,4 @@
-"""Web Push: browsers, through the push service that each of them has chosen."""
+"""Web Push: browsers, each through the push service that it has chosen."""
 
 from __future__ import annotations
 
@@ -9,45 +9,44 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from .. import __version__
 from ..exceptions import DestinationRefused, FieldError
-from ..transport.connections import check_limits
 from ..transport.exchanges import exchange
 from ..transport.origins import Origins
+from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
-from .answers import Answers
 from .base import BasePushBackend, Message, Target
-from .notification import merged
-from .outcomes import Outcome, OutcomeClass
+from .notification import merged, pointer
+from .options import missing_extra, require_positive
+from .outcomes import Outcome, OutcomeClass, storable_id
 from .subscriptions import NoSubscription, Subscription
 from .vapid import Vapid
+from .webpush_answers import ROWS, reason_of
 
-#: RFC 8291, section 4: 4,096 bytes less the header (86), the padding delimiter and the tag (17).
+#: Bytes; RFC 8291, section 4: 4,096 less the header (86), the padding delimiter and the tag (17).
 MAX_PAYLOAD: Final = 3_993
-#: Seconds; four weeks, which is what push services keep at most.
+#: Seconds; four weeks, the longest that push services keep a message.
 MAX_TTL: Final = 2_419_200
-#: Hosts, and domains with all their hosts, of the push services that browsers are built with.
+#: The push services of the common browsers: hosts, and domains with all their hosts.
 PUSH_SERVICES: Final = (
     "fcm.googleapis.com",
     "push.services.mozilla.com",
     "push.apple.com",
     "notify.windows.com",
 )
-#: Subscriptions of a process whose keys are kept parsed.
+#: The most subscriptions per process that are kept parsed.
 KEPT: Final = 4_096
 
 _RECORD_SIZE = 4_096
 #: RFC 8030, section 5.4.
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
-#: What a message may say of the headers, and how.
+#: The headers that a message may set, and their syntax.
 _HEADERS = {
     "TTL": re.compile(r"[0-9]{1,8}"),
     "Urgency": re.compile(r"very-low|low|normal|high"),
     "Topic": _TOPIC,
 }
-_MAX_PROVIDER_ID = 255
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -55,25 +54,27 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class WebPushBackend(BasePushBackend):
     """Encrypts each message for one browser and posts it to the endpoint of its subscription.
 
-    The address is a subscription as the browser writes it: ``JSON.stringify(subscription)``.
+    The address is a subscription as the browser serializes it: ``JSON.stringify(subscription)``.
 
     :param private_key: the VAPID key, see ``manage.py pushjobs_vapid``.
-    :param subject: whom a push service turns to: ``mailto:`` or ``https:`` with a public host.
-    :param ttl: seconds that a message without an expiry is kept for a browser that is away.
-    :param max_payload: bytes that a message may have before it is encrypted; Mozilla bridges to
-        phones with 2,744.
+    :param subject: whom a push service can contact: ``mailto:`` or ``https:`` with a public host.
+    :param ttl: seconds that a message without an expiry is kept for a browser that is offline.
+    :param max_payload: bytes that a message may have before it is encrypted; where Mozilla bridges
+        to phones, they accept 2,744.
     :param connect_timeout: seconds to connect to one address of a push service.
-    :param timeout: seconds for one push in all.
-    :param connections: connections of a process to one push service, at most.
-    :param origins: push services that a process keeps connections to, at most.
-    :param push_services: hosts, and domains with all their hosts, that are believed when they say
-        that our key or our settings are wrong. Anybody may subscribe with an endpoint of his own:
-        of any other host that is a fault of the address, and does not pause the backend.
+    :param timeout: seconds for one push.
+    :param connections: maximum number of connections per process to one push service.
+    :param origins: maximum number of push services that a process keeps connections to.
+    :param push_services: hosts, and domains with all their hosts, that are trusted when they say
+        that our key or our settings are wrong. Anybody can subscribe with an endpoint of their own:
+        if another host says so, the delivery fails, and the backend is not paused.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param answers: what answers mean where that differs, see :mod:`.answers`.
+    :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
+    :raises ValueError: an option is wrong, or http-ece or py-vapid is not installed.
     """
 
-    supports_collapse: ClassVar[bool] = True
+    provider_name = "the push service"
+    answer_rows = ROWS
 
     def __init__(
         self,
@@ -91,12 +92,12 @@ class WebPushBackend(BasePushBackend):
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(alias=alias)
+        super().__init__(alias=alias, answers=answers)
         try:
             import http_ece
         except ImportError as error:
-            raise ValueError(f"needs the extra django-pushjobs[webpush]: {error}") from error
-        check_limits(
+            raise missing_extra("webpush", error) from error
+        require_positive(
             connect_timeout=connect_timeout,
             timeout=timeout,
             connections=connections,
@@ -110,11 +111,10 @@ class WebPushBackend(BasePushBackend):
         if isinstance(push_services, str):
             raise ValueError("push_services must be a list of hosts")
         self._push_services = tuple(push_services)
-        self.timeout = timeout
+        self.timeout: float = timeout
         self.max_payload: int = max_payload
         self._ttl = ttl
         self._vapid = Vapid(private_key, subject)
-        self._answers = Answers("webpush", answers)
         self._origins = Origins(
             size=origins,
             connections=connections,
@@ -138,7 +138,8 @@ class WebPushBackend(BasePushBackend):
             return Outcome(
                 kind=OutcomeClass.FAIL,
                 code="payload_too_large",
-                detail=f"the payload has {len(plain)} bytes, Web Push takes {self.max_payload}",
+                detail=f"the payload has {len(plain)} bytes, but Web Push accepts at most "
+                f"{self.max_payload}",
             )
         try:
             subscription = self._subscription(target.address)
@@ -146,31 +147,32 @@ class WebPushBackend(BasePushBackend):
         except DestinationRefused as refused:
             return self._refused(refused)
         except NoSubscription:
-            return self._answers.outcome("bad_subscription")
+            return self.answers.outcome("bad_subscription")
         request = self._request(subscription, authorization, plain, message, target)
         connections = self._origins[subscription.origin]
         try:
             reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
         except DestinationRefused as refused:
             return self._refused(refused)
-        outcome = self._answers.outcome(
+        outcome = self.answers.outcome(
             reply.answer,
             reason_of(reply.body),
-            provider_id=_location(reply.header("location")),
+            # The URL of the message at the push service.
+            provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and not self._believes(connections.host):
+        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(connections.host):
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 
     def close(self) -> None:
         self._origins.close()
 
-    def _believes(self, host: str) -> bool:
+    def _trusts(self, host: str) -> bool:
         return any(host == one or host.endswith(f".{one}") for one in self._push_services)
 
     def _refused(self, refused: DestinationRefused) -> Outcome:
-        return self._answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")
+        return self.answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")
 
     def _request(
         self,
@@ -181,28 +183,24 @@ class WebPushBackend(BasePushBackend):
         target: Target,
     ) -> bytes:
         body = encrypt(plain, subscription, self._encrypt)
-        lines = [
-            f"POST {subscription.path} HTTP/1.1",
-            f"Host: {subscription.authority}",
-            f"User-Agent: django-pushjobs/{__version__}",
-            f"Authorization: {authorization}",
-            "Content-Encoding: aes128gcm",
-            "Content-Type: application/octet-stream",
-            f"Content-Length: {len(body)}",
-        ]
-        told = headers(message, target, ttl=self._ttl)
-        lines += [f"{name}: {value}" for name, value in told.items()]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        told = {
+            "User-Agent": USER_AGENT,
+            "Authorization": authorization,
+            "Content-Encoding": "aes128gcm",
+            "Content-Type": "application/octet-stream",
+            **headers(message, target, ttl=self._ttl),
+        }
+        return http_request(subscription.path, subscription.authority, told, body)
 
 
-#: What the size of a payload is counted with, before an address is known.
+#: For measuring a payload before there is an address.
 _SOMEWHERE = Target(delivery_id=notifications.NO_DELIVERY, address="")
 
 
 def encrypt(plain: bytes, subscription: Subscription, library: Any) -> bytes:
     """Return ``plain`` as one record that only the browser can read (RFC 8291, RFC 8188).
 
-    Salt and sender's key are new for every message: of one pair no two records may be made.
+    Salt and sender's key are new for every message: a pair must never encrypt two records.
 
     :param library: ``http_ece.encrypt``.
     """
@@ -221,7 +219,7 @@ def encrypt(plain: bytes, subscription: Subscription, library: Any) -> bytes:
 
 
 def payload(message: Message, target: Target) -> dict[str, Any]:
-    """Return what the service worker gets, by ``event.data.json()``.
+    """Return what ``event.data.json()`` returns in the service worker.
 
     ::
 
@@ -229,10 +227,10 @@ def payload(message: Message, target: Target) -> dict[str, Any]:
          "notification": {"title": "…", "body": "…", "navigate": "…", "image": "…", "tag": "…",
                           "data": {…}}}
 
-    That is a declarative push message (https://w3c.github.io/push-api/#declarative-push-message),
-    which some browsers show by themselves; ``web_push`` is there where it has what one needs, a
-    title and somewhere to go. A message with nothing to show has its ``data`` beside the ``id``.
-    ``id`` is the id of the delivery, the same at every attempt.
+    This is a declarative push message (https://w3c.github.io/push-api/#declarative-push-message),
+    which some browsers show by themselves, if it has what they need: a title and a URL to navigate
+    to. Only then does it have the member ``web_push``. A message with nothing to show has its
+    ``data`` beside the ``id``, which is that of the delivery, the same at every attempt.
     """
     told = notifications.read(message, "webpush")
     wire: dict[str, Any] = {"id": str(target.delivery_id)}
@@ -247,7 +245,7 @@ def payload(message: Message, target: Target) -> dict[str, Any]:
             "body": message.body,
             "navigate": told.click_action,
             "image": told.image,
-            # A repeat takes the place of the first.
+            # A repeat replaces the first.
             "tag": message.collapse_key or wire["id"],
             "data": dict(message.data),
         }
@@ -261,7 +259,7 @@ def payload(message: Message, target: Target) -> dict[str, Any]:
 def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
     """Return TTL, Urgency and Topic (RFC 8030, section 5).
 
-    :param ttl: seconds, where the message does not expire.
+    :param ttl: seconds, if the message does not expire.
     """
     told = notifications.read(message, "webpush")
     own = {
@@ -269,7 +267,7 @@ def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
         "Urgency": message.priority
         if _HEADERS["Urgency"].fullmatch(message.priority)
         else "normal",
-        # A repeat takes the place of the first, where that still waits for the browser.
+        # A repeat replaces the first if that still waits for the browser.
         "Topic": topic(message.collapse_key) or _base64url(target.delivery_id.bytes),
     }
     said = told.override.get("headers")
@@ -279,7 +277,7 @@ def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
 
 
 def topic(collapse_key: str) -> str:
-    """Return a collapse key as a Topic: itself, or a digest where it is none (RFC 8030, 5.4)."""
+    """Return a collapse key as a Topic (RFC 8030, section 5.4): a digest if it is not valid."""
     if not collapse_key or _TOPIC.fullmatch(collapse_key):
         return collapse_key
     return _base64url(hashlib.sha256(collapse_key.encode()).digest())[:32]
@@ -298,28 +296,12 @@ def _header_errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
         return
     for name, value in told.items():
         if problem := _header_problem(name, value):
-            pointer = name.replace("~", "~0").replace("/", "~1")
-            yield FieldError(f"/options/webpush/headers/{pointer}", problem, "invalid_header")
+            where = pointer("options", "webpush", "headers", name)
+            yield FieldError(where, problem, "invalid_header")
 
 
 def _header_problem(name: str, value: Any) -> str | None:
     form = _HEADERS.get(name)
     if form is None:
         return f"is not one of {', '.join(_HEADERS)}"
-    return None if form.fullmatch(str(value)) else "is not a value of this header"
-
-
-def reason_of(body: bytes) -> str:
-    """Return the reason of an answer: Apple's ``reason``, Mozilla's ``errno``, or ""."""
-    if not body.startswith(b"{"):
-        return ""
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    return str(told.get("reason") or told.get("errno") or "")[:64]
-
-
-def _location(location: str) -> str:
-    """Return the URL of the message at the push service, where it fits."""
-    return location if len(location) <= _MAX_PROVIDER_ID and location.isprintable() else ""
+    return None if form.fullmatch(str(value)) else "is not a valid value of this header"

@@ -1,46 +1,49 @@
-"""One attempt over HTTP: signed, to an address that was checked, with an end."""
+"""One attempt over HTTP: signed, to an address that was checked, with a time limit."""
 
 from __future__ import annotations
 
 import json
 import time
 from datetime import UTC, datetime
-from ssl import SSLError
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.utils import timezone
-from gevent import Timeout
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
-from .. import __version__
-from ..delivery.backoff import parse_retry_after
 from ..exceptions import DestinationRefused
 from ..models import CallbackAttempt, CallbackEvent
 from ..transport import destinations
-from ..transport.connections import Connections
+from ..transport.exchanges import exchange
+from ..transport.origins import Origins
+from ..transport.requests import USER_AGENT, http_request
 from . import signing
 from .verdicts import Answer
 
-#: Seconds for one attempt in all, from the look-up of the host to the last byte that is read.
+#: Seconds for one attempt, from the look-up of the host to the last byte that is read.
 TIMEOUT: Final = 15.0
 #: Seconds to connect to one address.
 CONNECT_TIMEOUT: Final = 5.0
 #: Bytes of an answer's body that are read.
 MAX_READ: Final = 4_096
+#: The most origins that one courier keeps connections to.
+MAX_ORIGINS: Final = 100
+
+#: Error codes of an attempt that differ from the words of :mod:`~..transport.failures`.
+_ERROR_CODES: Final = {"connect_timeout": "timeout"}
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Courier:
-    """Posts to the URLs of one origin, over connections that it closes when it is closed.
+    """Posts to the URLs of one endpoint, over connections that :meth:`close` closes.
 
-    Redirects are not followed and proxies of the environment are not used. The origin's host is
-    looked up and checked at every connect, and its certificate is verified.
+    Redirects are not followed, and proxies from the environment are not used. The host is looked up
+    and checked for every new connection, and its certificate is verified.
 
-    :param secrets: they sign, the newest first.
-    :param size: posts at the same time, at most.
+    :param secrets: all of them sign, the newest first.
+    :param size: the most posts to one origin at a time.
     :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
+    :param ca_file: PEM file with the authorities to trust instead of the system's.
     """
 
     def __init__(
@@ -52,13 +55,16 @@ class Courier:
         ca_file: str | None = None,
     ) -> None:
         self._secrets = secrets
-        self._size = size
-        self._lookup = lookup
-        self._ca_file = ca_file
-        self._origins: dict[str, Connections] = {}
+        self._origins = Origins(
+            size=MAX_ORIGINS,
+            connections=size,
+            connect_timeout=CONNECT_TIMEOUT,
+            ca_file=ca_file,
+            lookup=lookup,
+        )
 
     def post(self, event: CallbackEvent, url: str) -> Answer:
-        """Make one attempt at ``event``; whatever happens to it is an answer."""
+        """Make one attempt at ``event``. Whatever happens, the result is an answer."""
         started_at, began = timezone.now(), time.monotonic()
         found: dict[str, Any]
         try:
@@ -70,92 +76,44 @@ class Courier:
         )
 
     def close(self) -> None:
-        for connections in self._origins.values():
-            connections.close()
+        self._origins.close()
 
     def _post(self, event: CallbackEvent, url: str, timestamp: int) -> dict[str, Any]:
         body = body_of(event)
         signed = signing.headers(
             self._secrets, message_id=str(event.pk), timestamp=timestamp, body=body
         )
-        origin = self._connections(url)
-        request = _request(url, signed, body)
-        response: HTTPSocketPoolResponse | None = None
-        excerpt = b""
-        failure = "connection_lost"
-        deadline = Timeout.start_new(TIMEOUT)
-        try:
-            response = origin.post(request)
-            excerpt = response.read(MAX_READ)
-        except Timeout as timeout:
-            if timeout is not deadline:
-                raise  # the job's own
-            failure = "timeout"
-        except TimeoutError:
-            failure = "timeout"
-        except HTTPParseError:
-            failure = "bad_answer"
-        except OSError as error:
-            failure = _reason(error)
-        finally:
-            deadline.close()
-            if response is not None:
-                response.release()
-        if response is None:
-            return {"error_code": failure}
-        # Once the status is here, the endpoint has decided; a body that is late or endless is cut.
-        retry_after = response.get("retry-after")
-        return {
-            "status_code": response.status_code,
-            "retry_after": parse_retry_after(retry_after) if isinstance(retry_after, str) else None,
-            "response": _text(excerpt),
+        scheme, parts = destinations.parse(url).scheme, urlsplit(url)
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            **signed,
         }
-
-    def _connections(self, url: str) -> Connections:
-        destination = destinations.parse(url)
-        origin = f"{destination.scheme}://{urlsplit(url).netloc}/"
-        if origin not in self._origins:
-            self._origins[origin] = Connections(
-                origin,
-                size=self._size,
-                connect_timeout=CONNECT_TIMEOUT,
-                ca_file=self._ca_file,
-                resolve=lambda host, port: destinations.resolve(host, port, lookup=self._lookup),
-            )
-        return self._origins[origin]
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        reply = exchange(
+            self._origins[f"{scheme}://{parts.netloc}"],
+            http_request(path, parts.netloc, headers, body),
+            timeout=TIMEOUT,
+            max_response=MAX_READ,
+        )
+        if reply.status is None:
+            return {"error_code": _ERROR_CODES.get(reply.failure, reply.failure)}
+        return {
+            "status_code": reply.status,
+            "retry_after": reply.retry_after,
+            "response": _text(reply.body),
+        }
 
 
 def body_of(event: CallbackEvent) -> bytes:
-    """Return the body: the same at every attempt."""
+    """Return the body, the same at every attempt."""
     at: datetime = event.created_at.astimezone(UTC)
     timestamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return _to_json({"type": event.type, "timestamp": timestamp, "data": event.data}).encode()
 
 
-def _request(url: str, headers: dict[str, str], body: bytes) -> bytes:
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    head = [
-        f"POST {path} HTTP/1.1",
-        f"Host: {parts.netloc}",
-        f"User-Agent: django-pushjobs/{__version__}",
-        "Content-Type: application/json",
-        "Accept-Encoding: identity",
-        *(f"{name}: {value}" for name, value in headers.items()),
-        f"Content-Length: {len(body)}",
-    ]
-    return ("\r\n".join(head) + "\r\n\r\n").encode("ascii") + body
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, SSLError):
-        return "bad_certificate" if "CERTIFICATE" in str(error.reason) else "tls_failed"
-    if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "connection_lost"
-    return "unreachable"
-
-
 def _text(excerpt: bytes) -> str:
-    # Not every database takes a NUL.
+    # Not every database can store a NUL.
     text = excerpt.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
     return text[: CallbackAttempt.MAX_RESPONSE]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from ..delivery.backoff import MAX_RETRY_AFTER
+from ..transport.retry_after import MAX_RETRY_AFTER
 
 _MINUTE: Final = 60
 _HOUR: Final = 3_600

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-#: Seconds; nobody makes us wait longer than this, by mistake or on purpose.
-MAX_RETRY_AFTER: Final = 86_400.0
+from ..transport.retry_after import MAX_RETRY_AFTER
+
 #: Seconds after which a request that there was no room for is tried again.
 NO_ROOM: Final = (0.5, 2.0)
 
@@ -48,25 +47,3 @@ def next_attempt(
 def soon(now: datetime) -> datetime:
     """Return when to come back after there was no room; not all at once."""
     return now + timedelta(seconds=random.uniform(*NO_ROOM))  # noqa: S311
-
-
-def parse_retry_after(value: str, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3).
-
-    :param value: seconds as digits, or an HTTP-date.
-    :param now: aware; what a date is compared with.
-    :returns: 0 for a date that is past, :data:`MAX_RETRY_AFTER` at most, and None for what is
-        neither seconds nor a date.
-    """
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        # Python refuses to read thousands of digits; here, ten are for ever already.
-        return min(float(value[:32]), MAX_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    seconds = (date - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

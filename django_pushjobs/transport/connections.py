@@ -1,11 +1,10 @@
-"""Kept-alive connections to one HTTP origin, shared by all greenlets of a process."""
+"""Keep-alive connections to one HTTP origin, shared by all greenlets of a process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from select import POLLIN
-from ssl import PROTOCOL_TLS_CLIENT
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -17,32 +16,34 @@ from gevent.ssl import SSLContext
 from geventhttpclient.connectionpool import ConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
-#: Host and port to what ``socket.getaddrinfo`` returns.
+from .tls import tls_context
+
+#: Takes host and port and returns what ``socket.getaddrinfo`` returns.
 Resolve = Callable[[str, int], Sequence[Any]]
 
-#: Bytes that the status line and the headers of an answer may have.
+#: Bytes; the most that the status line and the headers of an answer may have.
 MAX_HEAD = 65_536
 
 _poll = get_original("select", "poll")
 
 
 class Connections:
-    """Connections to the origin of ``url``, made when they are needed and kept alive.
+    """Connections to the origin of ``url``, made on demand and kept alive.
 
-    The certificate of an https origin is always verified. Nothing here has a time limit but the
-    connecting: the caller sets one with :class:`gevent.Timeout`. It works with and without
+    The certificate of an https origin is always verified. Only connecting has a time limit here;
+    :func:`.exchanges.exchange` limits the whole exchange. All of this works with and without
     gevent's monkey patch, because sockets and TLS are gevent's own.
 
     :param url: http or https. Only its origin and its path are used.
-    :param size: connections at most; further posts wait for one.
+    :param size: maximum number of connections; further posts wait for a free one.
     :param connect_timeout: seconds to connect to one address of the host.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param resolve: looks the host up at every connect, such as
-        :func:`~.destinations.resolve` for a URL that somebody else chose; what it
-        raises comes out of :meth:`post`.
-    :param tls: made by :func:`tls_context`, to be shared by many instead of ``ca_file``.
-    :raises ValueError: ``url`` is not one that can be posted to, or ``ca_file`` holds no
-        certificates.
+    :param resolve: looks up the host for every new connection, such as
+        :func:`~.destinations.resolve` for a URL that somebody else chose; :meth:`post` passes on
+        what it raises.
+    :param tls: a context of :func:`~.tls.tls_context` that several instances share, instead of
+        ``ca_file``.
+    :raises ValueError: ``url`` cannot be posted to, or ``ca_file`` contains no certificates.
     """
 
     def __init__(
@@ -59,38 +60,38 @@ class Connections:
             raise ValueError("url must be a string")
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("url must begin with http:// or https:// and name a host")
+            raise ValueError("url must start with http:// or https:// and name a host")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("url may not hold a user name or a password: use headers")
+            raise ValueError("url must not contain a user name or a password: use headers")
         if not (url.isascii() and url.isprintable()) or " " in url:
-            raise ValueError("url may not hold blanks, control or non-ASCII characters")
+            raise ValueError("url must consist of printable ASCII characters without spaces")
         is_tls = parts.scheme == "https"
         self.host = parts.hostname
         self.port = parts.port or (443 if is_tls else 80)
-        #: What stands in the request line and in the header Host.
+        #: For the request line and for the header Host.
         self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.authority = parts.netloc
         self._size = size
         self._connect_timeout = connect_timeout
         self._resolve = resolve
         self._tls = (tls or tls_context(ca_file)) if is_tls else None
-        # One pool a hub, which is one a native thread: a socket waits in the hub that made it.
+        # One pool per hub, that is per native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, ConnectionPool] = WeakKeyDictionary()
 
     def post(self, request: bytes) -> HTTPSocketPoolResponse:
-        """Send ``request``, head and body, and return the response once its headers are here.
+        """Send ``request``, head and body, and return the response once its headers have arrived.
 
-        The request is never sent twice. Whatever is raised, the connection has been given back
-        by then; the caller must read the response and ``release()`` it.
+        The request is never sent twice. The caller must read the response and ``release()`` it; if
+        this raises, the connection has already been given back.
 
         :raises OSError: the origin could not be reached, or the connection was lost.
-        :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, has more than
-            :data:`MAX_HEAD` bytes of headers, or none came.
+        :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, is missing, or
+            has more than :data:`MAX_HEAD` bytes of headers.
         """
         pool = self._pool()
         sock = pool.get_socket()
         try:
-            # As a rule all of it at once. sendall() asks for the size of a buffer first.
+            # Usually sends all of it. sendall() would ask for the size of the buffer first.
             if (sent := sock.send(request)) < len(request):
                 sock.sendall(memoryview(request)[sent:])
         except (BrokenPipeError, ConnectionResetError):
@@ -101,7 +102,7 @@ class Connections:
         return _Response(sock, pool, method="POST")
 
     def close(self) -> None:
-        """Close the idle connections; those in use are closed when they are given back."""
+        """Close the idle connections; those in use are closed once they are given back."""
         pools, self._pools = list(self._pools.values()), WeakKeyDictionary()
         for pool in pools:
             pool.close()
@@ -125,7 +126,7 @@ class Connections:
 
 
 class _Response(HTTPSocketPoolResponse):
-    """The library's response, whose headers come to an end."""
+    """The library's response with a limit to its headers."""
 
     _head_size = 0
 
@@ -138,7 +139,7 @@ class _Response(HTTPSocketPoolResponse):
 
 
 class _Pool(ConnectionPool):
-    """The library's pool, with three of its steps done with more care."""
+    """The library's pool, with three steps of its own."""
 
     def __init__(
         self, *address: Any, tls: SSLContext | None, resolve: Resolve | None, **limits: Any
@@ -156,7 +157,7 @@ class _Pool(ConnectionPool):
         sock = super()._connect_socket(sock, address)
         if self._tls is None:
             return sock
-        # Not in one step: an interrupt during the handshake would leave the socket open.
+        # Two steps: if one did both, an interrupt during the handshake would leak the socket.
         sock = self._tls.wrap_socket(
             sock, server_hostname=self._request_host, do_handshake_on_connect=False
         )
@@ -168,10 +169,10 @@ class _Pool(ConnectionPool):
         return sock
 
     def _is_socket_alive(self, sock: socket | None) -> bool:
-        """Return True for an idle connection that the other side has neither closed nor used.
+        """Return True for an idle connection that the peer has neither closed nor written to.
 
-        The library asks select(), which knows no descriptor above 1023: a process with more
-        would take every connection for dead.
+        The library uses select(), which cannot take descriptors above 1023: in a process that has
+        more, it would consider every connection dead.
         """
         if sock is None or sock.fileno() < 0:
             return False
@@ -180,30 +181,3 @@ class _Pool(ConnectionPool):
             poll.register(sock.fileno(), POLLIN)
             return not poll.poll(0)
         return False
-
-
-def check_limits(**limits: Any) -> None:
-    """Make sure that each of the options is a number above 0.
-
-    :raises ValueError: one is not; the message names it.
-    """
-    for name, value in limits.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-            raise ValueError(f"{name} must be a number above 0")
-
-
-def tls_context(ca_file: str | None) -> SSLContext:
-    """Return a context that verifies the certificate and the host name.
-
-    gevent's own class: unless gevent has patched the process, ``ssl.create_default_context()``
-    makes sockets that block the whole thread.
-    """
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
-    if ca_file is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise ValueError(f"ca_file cannot be read: {error}") from error
-    return context

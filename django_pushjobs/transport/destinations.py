@@ -1,10 +1,10 @@
 """Whether a URL that somebody else chose may be posted to, and at which addresses.
 
-A third party names where its callbacks go, and a browser names where its pushes go. Neither may
-make us talk to our own network (server-side request forgery). So the URL is checked as it stands
-(:func:`parse`), its host is looked up, every address it has must be one of the public internet
-(:func:`resolve`), and the connection goes to an address that was checked: asking twice would give
-the name a chance to change its mind in between (DNS rebinding).
+A third party chooses where its callbacks go, and a browser chooses where its pushes go. Neither may
+make us talk to our own network (server-side request forgery). So the URL itself is checked
+(:func:`parse`), its host is looked up, all of its addresses must be on the public internet
+(:func:`resolve`), and we connect to an address that was checked: a second look-up could return a
+different one (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from ..exceptions import DestinationRefused
 
 MAX_URL: Final = 2_048
 
-#: What ``socket.getaddrinfo`` returns of one address: family, type, protocol, name, address.
+#: What ``socket.getaddrinfo`` returns for one address: family, type, protocol, name, address.
 AddressInfo = tuple[Any, Any, int, str, Any]
-#: Host and port to addresses, as ``socket.getaddrinfo`` does.
+#: Takes host and port and returns addresses, like ``socket.getaddrinfo``.
 Lookup = Callable[..., Sequence[AddressInfo]]
 
-#: RFC 3986 without what some parser or other reads differently: no userinfo, no fragment, no
-#: backslash, no percent sign in the host.
+#: RFC 3986 without anything that parsers disagree about: no userinfo, no fragment, no backslash, no
+#: percent sign in the host.
 _URL = re.compile(
     r"https?://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
 )
-#: A host whose last label is a number is an IPv4 address to some resolvers, in whatever notation:
+#: Some resolvers take a host whose last label is a number for an IPv4 address, in any notation:
 #: 2130706433, 0x7f.1, 0177.0.0.1 (https://url.spec.whatwg.org/#ends-in-a-number-checker).
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
-#: RFC 6052, section 2.1: the last 32 bits are the IPv4 address that is meant.
+#: RFC 6052, section 2.1: the last 32 bits are the IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
-#: The only part of IPv6 from which public addresses are given out (RFC 4291, section 2.4).
+#: The only part of IPv6 that public addresses are assigned from (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL that may be posted to, as far as that can be told from the URL alone."""
+    """A URL that may be posted to, as far as the URL alone can tell."""
 
     url: str
     scheme: str
@@ -57,14 +57,15 @@ class Destination:
 def parse(url: str) -> Destination:
     """Return the parts of ``url``.
 
-    :raises DestinationRefused: it is no URL to post to, holds a user name or a password, names
-        an address in an unusual notation, or is not https, which ``INSECURE_DESTINATIONS`` allows.
+    :raises DestinationRefused: it is not the URL of a web server, contains a user name or a
+        password, has an address in an unusual notation, or is not https although
+        ``INSECURE_DESTINATIONS`` is off.
     """
     if not isinstance(url, str) or len(url) > MAX_URL:
-        raise DestinationRefused("invalid_url", f"A URL has {MAX_URL} characters at most.")
+        raise DestinationRefused("invalid_url", f"A URL has at most {MAX_URL} characters.")
     authority = re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0]
     if "@" in authority:
-        raise DestinationRefused("credentials", "The URL holds a user name or a password.")
+        raise DestinationRefused("credentials", "The URL contains a user name or a password.")
     match = _URL.fullmatch(url)
     try:
         parts = urlsplit(url)
@@ -74,7 +75,7 @@ def parse(url: str) -> Destination:
     if match is None or not host or port == 0:
         raise DestinationRefused("invalid_url", "This is not the URL of a web server.")
     if parts.scheme != "https" and not conf().INSECURE_DESTINATIONS:
-        raise DestinationRefused("https_required", "The URL must begin with https://.")
+        raise DestinationRefused("https_required", "The URL must start with https://.")
     _check_host(host)
     return Destination(url, parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
 
@@ -84,7 +85,7 @@ def _check_host(host: str) -> None:
         _check_address(host)
     elif _ENDS_IN_A_NUMBER.fullmatch(host):
         try:
-            IPv4Address(host)  # four decimal numbers without leading zeros, and nothing else
+            IPv4Address(host)  # takes four decimal numbers without leading zeros only
         except ValueError:
             raise DestinationRefused(
                 "numeric_host", "The host looks like an address in an unusual notation."
@@ -93,10 +94,10 @@ def _check_host(host: str) -> None:
 
 
 def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[AddressInfo]:
-    """Look ``host`` up, and return its addresses to connect to. All of them have been checked.
+    """Look up ``host`` and return its addresses. All of them have been checked.
 
-    :param lookup: asked instead of ``socket.getaddrinfo``.
-    :raises DestinationRefused: it has no address, or one that is not of the public internet.
+    :param lookup: called instead of ``socket.getaddrinfo``.
+    :raises DestinationRefused: the host has no address, or one outside the public internet.
     """
     try:
         found = list((lookup or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM))
@@ -110,9 +111,9 @@ def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[Addre
 
 
 def check(url: str, *, lookup: Lookup | None = None) -> Destination:
-    """Check ``url`` and the addresses that its host has now; see :func:`parse`, :func:`resolve`.
+    """Check ``url`` and the current addresses of its host.
 
-    :raises DestinationRefused: see there.
+    :raises DestinationRefused: see :func:`parse` and :func:`resolve`.
     """
     destination = parse(url)
     resolve(destination.host, destination.port, lookup=lookup)
@@ -120,9 +121,9 @@ def check(url: str, *, lookup: Lookup | None = None) -> Destination:
 
 
 def is_public(address: str) -> bool:
-    """Return True for an IP address of the public internet.
+    """Return True if ``address`` is an IP address on the public internet.
 
-    Of an IPv6 address that stands for an IPv4 address (IPv4-mapped, NAT64), that one counts.
+    An IPv6 address that stands for an IPv4 address (IPv4-mapped, NAT64) is judged by the latter.
     """
     try:
         meant = _unwrapped(ip_address(address))
@@ -138,7 +139,7 @@ def _check_address(address: str) -> None:
         return
     if conf().INSECURE_DESTINATIONS and _is_loopback(address):
         return
-    # Without the address: what our resolver knows is nobody else's business.
+    # Not naming the address: it may come from our own name server.
     raise DestinationRefused("forbidden_address", "The host is not on the public internet.")
 
 
@@ -160,8 +161,8 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 @cache
 def _special_networks() -> list[IPv4Network | IPv6Network]:
-    """Return the networks that lead somewhere else, by a list that is kept for this purpose."""
-    # Imported at first use: it brings an HTTP client that is not used here.
+    """Return the networks that are not public, from a list that is maintained for this purpose."""
+    # Imported on first use: it brings in an HTTP client that we do not need.
     from AntiSSRF import IPAddressRanges
 
     return [ip_network(network) for network in IPAddressRanges.recommended_latest]

@@ -1,8 +1,7 @@
-"""One request and its answer over connections that are kept alive, whoever the provider is."""
+"""One request and its answer over keep-alive connections, for providers and callbacks alike."""
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,32 +12,44 @@ from geventhttpclient.response import (
     HTTPSocketPoolResponse,
 )
 
-from ..delivery.backoff import parse_retry_after
 from .connections import Connections
+from .failures import connect_failure
+from .retry_after import parse_retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back.
 
-    :param answer: the status, or a word of :data:`~.provider_rows.TRANSPORT` where there is none.
-    :param body: its first bytes; a body that is late, cut off or too long is not waited for.
+    :param answer: the status, or a word of :mod:`.failures` if there was no answer.
+    :param body: its first bytes; the rest of a body that is late, cut off or too long is missing.
+    :param headers: the headers of the answer, see :meth:`header`.
     """
 
     answer: int | str
     body: bytes = b""
     headers: Any = None
 
+    @property
+    def status(self) -> int | None:
+        """The status, or None if there was no answer."""
+        return self.answer if isinstance(self.answer, int) else None
+
+    @property
+    def failure(self) -> str:
+        """A word of :mod:`.failures` if there was no answer, else ""."""
+        return self.answer if isinstance(self.answer, str) else ""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that its header Retry-After asks to wait, if any."""
+        value = self.header("retry-after")
+        return parse_retry_after(value) if value else None
+
     def header(self, name: str) -> str:
         """Return the first value of a header, or ""."""
         value = self.headers.get(name) if self.headers is not None else None
         return value if isinstance(value, str) else ""
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds of its Retry-After header, if any."""
-        value = self.header("retry-after")
-        return parse_retry_after(value) if value else None
 
 
 def exchange(
@@ -46,9 +57,13 @@ def exchange(
 ) -> Reply:
     """Send ``request``, head and body, and return what comes back. It is never sent twice.
 
-    :param timeout: seconds in all, from the wait for a connection to the last byte.
+    An answer counts as soon as its headers have arrived. Timeouts of other owners, such as the
+    job's, pass through, and the connection is given back whatever happens.
+
+    :param timeout: seconds for everything, from the wait for a free connection to the last byte.
     :param max_response: bytes of the body that are read.
-    :raises Exception: what looking up the host raised, see :class:`~.connections.Connections`.
+    :raises DestinationRefused: the ``resolve`` of ``connections`` refuses the host; whatever else
+        it raises passes through as well.
     """
     response: HTTPSocketPoolResponse | None = None
     failure, body = "connection_lost", b""
@@ -61,25 +76,20 @@ def exchange(
             raise  # the job's own, or the caller's
         failure = "timeout"
     except (OSError, HTTPParseError) as error:
-        failure = _unanswered(error)
+        failure = _failure(error)
     finally:
         deadline.close()
         if response is not None:
-            # A connection whose answer was not read to its end is closed by this.
+            # Closes the connection if the answer was not read to its end.
             response.release()
-    # Once the headers are here, the provider has decided.
+    # Once the headers have arrived, the peer has decided.
     return Reply(failure) if response is None else Reply(response.status_code, body, response)
 
 
-def _unanswered(error: Exception) -> str:
-    """Return the word for a request that ended in ``error`` instead of an answer."""
+def _failure(error: Exception) -> str:
     match error:
         case HTTPConnectionClosed() | ConnectionResetError() | BrokenPipeError():
             return "connection_lost"
         case HTTPParseError():
             return "bad_answer"
-        case ssl.SSLCertVerificationError():
-            return "bad_certificate"
-        case TimeoutError():
-            return "connect_timeout"
-    return "unreachable"
+    return connect_failure(error)

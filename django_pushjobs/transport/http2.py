@@ -15,35 +15,29 @@ from gevent import Timeout, get_hub
 from gevent.event import AsyncResult, Event
 from gevent.socket import socket
 from h2 import events
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError
-from h2.settings import SettingCodes, Settings
-from hpack import Encoder, HeaderTuple
+from hpack import HeaderTuple
 
 from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed
+from .http2_protocol import MAX_STREAMS, Protocol
 
-#: Streams of a connection at most, whatever the peer allows.
-MAX_STREAMS = 1_000
-#: Bytes that the headers of an answer may have.
-MAX_HEADERS = 65_536
-#: Seconds without a byte from the peer after which it is asked whether it is there.
+#: Seconds of silence after which the peer is sent a PING.
 PING_AFTER = 30.0
-#: Seconds that it then has to say something.
+#: Seconds that it then has to send anything.
 PING_TIMEOUT = 10.0
-#: Answers after which a connection is not yet trusted with more than one stream.
+#: Statuses that do not prove a connection: it still gets one stream at a time.
 _UNAUTHORISED = frozenset({401, 403})
 _BLOCK = 65_536
 
 
 class _Silence(Exception):
-    """Nothing came for a while."""
+    """Nothing has come for :data:`PING_AFTER` seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. ``body`` is cut off at the limit of the client."""
+    """An answer. ``body`` has at most as many bytes as the connection's ``max_response``."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -52,7 +46,7 @@ class Response:
 
 @dataclass(eq=False, slots=True)
 class _Exchange:
-    """One request and what has come back of its answer."""
+    """One request, and as much of its answer as has arrived."""
 
     stream_id: int
     unsent: bytes
@@ -65,95 +59,41 @@ class _Exchange:
         self.answer.set(Response(self.status, self.headers, bytes(self.body)))
 
     def fail(self, error: HTTP2Error) -> None:
-        # Once the headers are here, the peer has decided.
+        # Once the headers have arrived, the peer has decided.
         self.finish() if self.status else self.answer.set(error)
 
 
-class _PlainEncoder(Encoder):
-    """Sends literals as they are: the Huffman code in Python costs more than its bytes save."""
-
-    def encode(self, headers: Iterable[Any], huffman: bool = False) -> bytes:
-        return super().encode(headers, huffman)
-
-
-class _Protocol(H2Connection):
-    """h2's state machine, which goes on after a GOAWAY.
-
-    h2 takes a GOAWAY for the end of the connection; RFC 9113, section 6.8, lets the streams up to
-    its last id come to their end.
-    """
-
-    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[events.Event]]:
-        event = events.ConnectionTerminated()
-        event.error_code = frame.error_code
-        event.last_stream_id = frame.last_stream_id
-        event.additional_data = frame.additional_data or None
-        return [], [event]
-
-    def _open_streams(self, remainder: int) -> int:
-        # h2 counts them one by one at every request. We have counted already.
-        if len(self.streams) > 2 * MAX_STREAMS:
-            super()._open_streams(remainder)
-        return 0
-
-
 class Connection:
-    """One connection: a greenlet reads, one writes, and callers wait for their answers.
+    """One connection: a greenlet reads, another writes, and callers wait for their answers.
 
-    Whoever wants to make a request takes a slot first, with :meth:`reserve`; the slot is given
-    back by :meth:`request`. Everything belongs to the hub that it was made in.
+    A caller first takes a slot by :meth:`reserve`, and :meth:`request` gives it back. A connection
+    belongs to the hub that it was made in.
 
-    :param sock: over TLS, with HTTP/2 agreed on.
-    :param max_response: bytes of a body that are kept; an answer with more is cut off.
+    :param sock: a TLS socket on which HTTP/2 was agreed.
+    :param max_response: bytes of a body that are kept; a longer body is cut off.
     :param on_change: called when a slot may have become free, or the connection has ended.
     """
 
-    def __init__(
-        self,
-        sock: socket,
-        *,
-        max_response: int,
-        on_change: Callable[[], None],
-        ping_after: float | None = None,
-        ping_timeout: float | None = None,
-    ) -> None:
+    def __init__(self, sock: socket, *, max_response: int, on_change: Callable[[], None]) -> None:
         self._sock = sock
         self._max_response = max_response
         self._on_change = on_change
-        self._ping_after = PING_AFTER if ping_after is None else ping_after
-        self._ping_timeout = PING_TIMEOUT if ping_timeout is None else ping_timeout
-        # What we send is made by ourselves, and is right; what we get is checked by h2.
-        self._h2 = _Protocol(
-            H2Configuration(
-                client_side=True,
-                header_encoding=None,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        self._h2.encoder = _PlainEncoder()
+        self._h2 = Protocol()
         self._exchanges: dict[int, _Exchange] = {}
-        #: Those whose first frames have not been given to the socket yet.
+        #: Those whose first frames the socket has not been given yet.
         self._unwritten: list[_Exchange] = []
         #: Those whose body waits for the peer's flow control window.
         self._blocked: deque[_Exchange] = deque()
         self._taken = 0
         self._limit = 1
-        #: An answer has shown that the peer lets us in.
+        #: Whether an answer has shown that the peer accepts our credentials.
         self.is_proven = False
-        #: No further request may start here.
+        #: Whether no further request may start here.
         self.is_closing = False
         self.is_closed = False
         self.goaway_reason = ""
         self._last_used = time.monotonic()
         self._wake = Event()
-        self._h2.local_settings = Settings(
-            client=True,
-            initial_values={
-                SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADERS,
-            },
-        )
         self._h2.initiate_connection()
         self._hub = get_hub()
         self._writer = gevent.spawn(self._write)
@@ -162,8 +102,8 @@ class Connection:
 
     @property
     def free(self) -> int:
-        """How many slots can be taken now: as many as the peer allows, and one until it has
-        answered a request that it let in."""
+        """The number of slots that can be taken now: what the peer allows, but only one until it
+        has accepted our credentials."""
         return 0 if self.is_closing else self._limit - self._taken
 
     def reserve(self) -> None:
@@ -171,7 +111,7 @@ class Connection:
         self._taken += 1
 
     def release(self) -> None:
-        """Give back a slot that no request was made with."""
+        """Give back a slot."""
         self._taken -= 1
         if self.is_closing and not self._exchanges:
             self._end("the connection was closed")
@@ -180,10 +120,10 @@ class Connection:
     def request(self, headers: list[HeaderTuple | tuple[bytes, bytes]], body: bytes) -> Response:
         """Make one request in a slot that was reserved, and wait for its answer.
 
-        It has no time limit: the caller sets one with :class:`gevent.Timeout`. Where that, or
-        anything else, interrupts it, the stream is reset.
+        There is no time limit: the caller sets one with :class:`gevent.Timeout`. If that, or
+        anything else, interrupts the wait, the stream is reset.
 
-        :raises NotStarted: the slot is worth nothing any more: take another one.
+        :raises NotStarted: the slot has become useless: reserve another one.
         :raises HTTP2Error: there will be no answer.
         """
         exchange: _Exchange | None = None
@@ -203,10 +143,10 @@ class Connection:
         return answer
 
     def close(self) -> None:
-        """End the connection; whoever still waits for an answer is told that there is none."""
+        """End the connection; requests that still wait for an answer fail."""
         self.is_closing = True
         if self._hub is not get_hub():
-            # Another thread's, which has ended or waits elsewhere: its greenlets are not ours.
+            # It belongs to another thread, which may have ended: its greenlets are not ours.
             self.is_closed = True
             with suppress(OSError):
                 self._sock.close()
@@ -218,8 +158,8 @@ class Connection:
         self._end("the connection was closed")
 
     def _settle(self) -> None:
-        """Let the reader see what came while nobody waited, as in a process without other
-        greenlets: a connection that the peer has long closed is not for a new request."""
+        """Let the reader read what came while no greenlet waited, as in a process that runs one
+        job at a time: the peer may have closed the connection long ago."""
         now = time.monotonic()
         if now - self._last_used > 1:
             gevent.sleep(0.001)
@@ -227,13 +167,13 @@ class Connection:
 
     def _start(self, headers: Iterable[Any], body: bytes) -> _Exchange:
         if self.is_closing:
-            raise NotStarted("goaway", "the connection is being closed", reason=self.goaway_reason)
+            raise NotStarted("goaway", "the connection is closing", reason=self.goaway_reason)
         if len(self._exchanges) >= self._limit:
             raise NotStarted("refused_stream", "the peer has lowered its limit")
         try:
             stream_id = self._h2.get_next_available_stream_id()
         except NoAvailableStreamIDError:
-            # After a thousand million requests.
+            # After a billion requests.
             self.is_closing = True
             raise NotStarted("goaway", "the connection has no more stream ids") from None
         self._h2.send_headers(stream_id, headers, end_stream=not body)
@@ -245,7 +185,7 @@ class Connection:
         return exchange
 
     def _send_body(self, exchange: _Exchange) -> None:
-        """Send as much of the body as the peer lets us; the rest waits."""
+        """Send as much of the body as flow control allows; the rest waits."""
         h2, stream_id = self._h2, exchange.stream_id
         while exchange.unsent:
             size = min(h2.local_flow_control_window(stream_id), h2.max_outbound_frame_size)
@@ -258,7 +198,7 @@ class Connection:
     def _unblock(self) -> None:
         blocked, self._blocked = self._blocked, deque()
         for exchange in blocked:
-            # h2 may know already that the stream has ended, from a frame we come to later.
+            # h2 may already know that the stream has ended, from an event that we handle later.
             with suppress(ProtocolError):
                 if exchange.stream_id in self._exchanges:
                     self._send_body(exchange)
@@ -269,7 +209,7 @@ class Connection:
                 self._h2.reset_stream(exchange.stream_id, code)
             self._flush()
 
-    # Writing: the frames of all callers that ran in this turn of the hub go out together.
+    # Writing: frames of all callers that ran in this iteration of the hub are sent together.
 
     def _flush(self) -> None:
         self._wake.set()
@@ -283,7 +223,7 @@ class Connection:
                 try:
                     self._sock.sendall(data)
                 except OSError:
-                    # The reader finds the last words of the peer, if there are any, and ends it.
+                    # The reader reads what the peer still had to say, and ends the connection.
                     self.is_closing = True
                     self._on_change()
                     return
@@ -311,15 +251,15 @@ class Connection:
     def _receive(self) -> bytes:
         """Return the next bytes, or b"" at the end.
 
-        :raises TimeoutError: the peer was silent, and stayed so when it was asked.
+        :raises TimeoutError: the peer was silent, and did not react to a PING.
         """
         try:
-            with Timeout(self._ping_after, _Silence):
+            with Timeout(PING_AFTER, _Silence):
                 return bytes(self._sock.recv(_BLOCK))
         except _Silence:
             self._h2.ping(b"pushjobs")
             self._flush()
-        with Timeout(self._ping_timeout, TimeoutError("the peer went silent")):
+        with Timeout(PING_TIMEOUT, TimeoutError("the peer does not react")):
             return bytes(self._sock.recv(_BLOCK))
 
     def _say_goodbye(self) -> None:
@@ -350,7 +290,7 @@ class Connection:
 
     def _answered(self, exchange: _Exchange) -> None:
         if exchange.unsent:
-            # An early answer: the peer does not want the rest.
+            # An early answer: the peer does not need the rest.
             with suppress(ProtocolError):
                 self._h2.reset_stream(exchange.stream_id, ErrorCodes.NO_ERROR)
         if not self.is_proven and exchange.status not in _UNAUTHORISED:
@@ -375,14 +315,14 @@ class Connection:
             exchange.finish()
 
     def _drain(self, event: events.ConnectionTerminated) -> None:
-        """Heed a GOAWAY: start nothing new, and hand back what the peer will not touch."""
+        """Obey a GOAWAY: start nothing new, and fail what the peer will not process."""
         self.is_closing = True
         self.goaway_reason = _goaway_reason(event.additional_data)
         last = event.last_stream_id or 0
         for stream_id in [number for number in self._exchanges if number > last]:
             exchange = self._exchanges.pop(stream_id)
             exchange.answer.set(
-                Unprocessed("goaway", "the peer ends the connection", reason=self.goaway_reason)
+                Unprocessed("goaway", "the peer closes the connection", reason=self.goaway_reason)
             )
         self._on_change()
 
@@ -409,7 +349,7 @@ def _reset(code: int | None) -> HTTP2Error:
 
 
 def _goaway_reason(data: bytes | None) -> str:
-    """Return the ``reason`` of a GOAWAY whose debug data is a JSON object, as APNs sends it."""
+    """Return the ``reason`` of a GOAWAY if its debug data is a JSON object, as APNs sends it."""
     try:
         reason = json.loads(data or b"")["reason"]
     except (ValueError, TypeError, LookupError, RecursionError):

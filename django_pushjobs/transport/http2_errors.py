@@ -1,13 +1,17 @@
-"""What it means that an HTTP/2 request got no answer."""
+"""Why an HTTP/2 request got no answer, and whether it may be sent again."""
 
 from __future__ import annotations
 
+from .failures import connect_failure
+
 
 class HTTP2Error(OSError):
-    """A request got no answer. ``sent``: the peer may have acted on it all the same.
+    """A request got no answer.
 
-    :param word: what happened in a word, such as ``goaway``.
-    :param reason: what the peer gave as its reason in a GOAWAY, or "".
+    :param word: one of :mod:`.failures`.
+    :param detail: a sentence.
+    :param sent: whether the peer may have processed the request all the same.
+    :param reason: the reason that the peer gave in a GOAWAY, or "".
     """
 
     def __init__(self, word: str, detail: str, *, sent: bool, reason: str = "") -> None:
@@ -18,7 +22,7 @@ class HTTP2Error(OSError):
 
 
 class Unprocessed(HTTP2Error):
-    """The peer has said that it did not touch the request, or has never seen it: send it again.
+    """The peer did not process the request, so it may be sent again.
 
     RFC 9113, section 8.7: streams above the last id of a GOAWAY, and REFUSED_STREAM.
     """
@@ -28,11 +32,26 @@ class Unprocessed(HTTP2Error):
 
 
 class NotStarted(Unprocessed):
-    """The connection ended, or the peer lowered its limit, before the request could begin."""
+    """The connection ended, or the peer lowered its limit, before the request could start."""
 
 
 class Lost(HTTP2Error):
-    """The request went out, and the stream or its connection ended without an answer."""
+    """The request was sent, and the stream or its connection ended without an answer."""
 
     def __init__(self, word: str, detail: str, *, reason: str = "") -> None:
         super().__init__(word, detail, sent=True, reason=reason)
+
+
+class ConnectFailed(HTTP2Error):
+    """No connection could be made, because of ``cause``."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(connect_failure(cause), "the host could not be reached", sent=False)
+
+
+class TimedOut(HTTP2Error):
+    """There was no answer in time, or no stream to send the request on."""
+
+    def __init__(self, *, sent: bool) -> None:
+        word = "timeout" if sent else "connect_timeout"
+        super().__init__(word, "there was no answer in time", sent=sent)

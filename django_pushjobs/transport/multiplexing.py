@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -12,44 +11,33 @@ import gevent
 from gevent import Timeout, get_hub
 from gevent.event import AsyncResult
 from gevent.socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
-from gevent.ssl import PROTOCOL_TLS_CLIENT, SSLContext
+from gevent.ssl import SSLContext
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from .http2 import Connection, Response
-from .http2_errors import HTTP2Error, NotStarted, Unprocessed
+from .http2_errors import ConnectFailed, NotStarted, TimedOut, Unprocessed
+from .tls import tls_context
 
-#: How often a request is sent that the peer says it has not touched.
+#: How often a request is sent, if the peer says each time that it did not process it.
 _SENDS = 3
 
 Header = tuple[str, str]
 
 
-class Unreachable(HTTP2Error):
-    """There is no connection, and none can be made; ``__cause__`` says why."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("unreachable", detail, sent=False)
-
-
-class TimedOut(HTTP2Error):
-    """There was no answer in time."""
-
-
 class Multiplexer:
-    """Connections to one origin over TLS, made when they are needed and kept open.
+    """Connections to one origin over TLS, made on demand and kept open.
 
-    Another connection is made when all others have as many streams as the peer allows, one at a
-    time. A request that the peer did not touch, because it ended the connection or refused the
-    stream, is sent again on another one.
+    If all connections have as many streams as the peer allows, another one is made, one at a time.
+    A request that the peer did not process, because it closed the connection or refused the
+    stream, is sent again on another connection.
 
     :param host: the name that the certificate must have.
-    :param connections: connections at most; further requests wait for a free stream.
+    :param connections: maximum number of connections; further requests wait for a free stream.
     :param connect_timeout: seconds to make a connection.
-    :param timeout: seconds for a request in all.
     :param max_response: bytes of an answer's body that are kept.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :param headers: those that all requests have in common.
-    :raises ValueError: ``ca_file`` holds no certificates.
+    :param headers: sent with every request.
+    :raises ValueError: ``ca_file`` cannot be read or contains no certificates.
     """
 
     def __init__(
@@ -59,7 +47,6 @@ class Multiplexer:
         *,
         connections: int,
         connect_timeout: float,
-        timeout: float,
         max_response: int,
         ca_file: str | None = None,
         headers: Sequence[Header] = (),
@@ -68,9 +55,8 @@ class Multiplexer:
         self.port = port
         self.size = connections
         self.connect_timeout = connect_timeout
-        self.timeout = timeout
         self.max_response = max_response
-        self.tls: SSLContext = tls_context(ca_file)
+        self.tls: SSLContext = tls_context(ca_file, http2=True)
         authority = host if port == 443 else f"{host}:{port}"
         self._scheme = [
             (b":method", b"POST"),
@@ -78,17 +64,25 @@ class Multiplexer:
             (b":authority", authority.encode()),
         ]
         self._common = [(name.encode(), value.encode()) for name, value in headers]
-        # One pool a hub, which is one a native thread: a socket waits in the hub that made it.
+        # One pool per hub, that is per native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, _Pool] = WeakKeyDictionary()
 
     def post(
-        self, path: str, body: bytes, *, headers: Sequence[Header], own: Sequence[Header]
+        self,
+        path: str,
+        body: bytes,
+        *,
+        headers: Sequence[Header],
+        own: Sequence[Header],
+        timeout: float,
     ) -> Response:
         """Post ``body`` and return the answer.
 
-        :param headers: such as many requests have; the peer is asked to remember them.
-        :param own: such as no other request has.
-        :raises HTTP2Error: there is no answer; ``sent`` says whether the peer may have acted.
+        :param headers: those that other requests have too; the peer is asked to index them.
+        :param own: those that no other request has.
+        :param timeout: seconds for everything, from the wait for a free stream to the answer.
+        :raises HTTP2Error: there is no answer; ``sent`` says whether the peer may have processed
+            the request.
         """
         fields: list[HeaderTuple | tuple[bytes, bytes]] = [
             *self._scheme,
@@ -99,7 +93,7 @@ class Multiplexer:
         fields += [NeverIndexedHeaderTuple(name.encode(), value.encode()) for name, value in own]
         pool = self._pool()
         connection: Connection | None = None
-        deadline = Timeout.start_new(self.timeout)
+        deadline = Timeout.start_new(timeout)
         try:
             sends = 0
             while True:
@@ -113,11 +107,10 @@ class Multiplexer:
                     sends += 1
                     if sends == _SENDS:
                         raise
-        except Timeout as timeout:
-            if timeout is not deadline:
+        except Timeout as expired:
+            if expired is not deadline:
                 raise  # the job's own, or the caller's
-            sent = connection is not None
-            raise TimedOut("timeout", "there was no answer in time", sent=sent) from None
+            raise TimedOut(sent=connection is not None) from None
         finally:
             deadline.close()
 
@@ -129,7 +122,7 @@ class Multiplexer:
 
     @property
     def open_connections(self) -> int:
-        """How many connections the current thread has."""
+        """The number of connections of the current thread."""
         return len(self._pool().connections)
 
     def _pool(self) -> _Pool:
@@ -141,7 +134,7 @@ class Multiplexer:
 
 
 class _Pool:
-    """The connections of one hub, and the greenlets that wait for a stream."""
+    """The connections of one hub, and the greenlets that wait for a stream on one of them."""
 
     def __init__(self, origin: Multiplexer) -> None:
         self._origin = origin
@@ -151,9 +144,9 @@ class _Pool:
         self._closed = False
 
     def take(self) -> Connection:
-        """Return a connection with a slot reserved in it; callers are served in their order.
+        """Return a connection with a slot reserved on it. Callers are served in order.
 
-        :raises Unreachable: there is no connection, and none could be made.
+        :raises ConnectFailed: there is no connection, and none could be made.
         """
         if not self._waiting and (connection := self._free()):
             connection.reserve()
@@ -170,7 +163,7 @@ class _Pool:
                 turn.value.release()
             raise
         if isinstance(found, OSError):
-            raise Unreachable("the host cannot be reached") from found
+            raise ConnectFailed(found) from found
         assert isinstance(found, Connection)
         return found
 
@@ -186,7 +179,7 @@ class _Pool:
         return best if best is not None and best.free > 0 else None
 
     def _serve(self) -> None:
-        """Hand free slots to those who wait for one."""
+        """Give free slots to the greenlets that wait for one."""
         if any(connection.is_closing for connection in self.connections):
             self.connections = [c for c in self.connections if not c.is_closing]
         while self._waiting and (connection := self._free()):
@@ -214,7 +207,7 @@ class _Pool:
         except OSError as error:
             self._connecting = False
             if not self.connections:
-                # Nobody has to find out for himself, one connect after the other.
+                # They all fail at once, rather than after one connection attempt each.
                 waiting, self._waiting = self._waiting, deque()
                 for turn in waiting:
                     turn.set(error)
@@ -228,35 +221,16 @@ class _Pool:
         self._serve()
 
 
-def tls_context(ca_file: str | None) -> SSLContext:
-    """Return a context for HTTP/2 (RFC 9113, section 9.2) that verifies certificate and name.
-
-    :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :raises ValueError: ``ca_file`` holds no certificates.
-    """
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2"])
-    if ca_file is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise ValueError(f"ca_file cannot be read: {error}") from error
-    return context
-
-
 def connect(host: str, port: int, tls: SSLContext, *, timeout: float) -> socket:
-    """Return a socket to ``host`` that speaks HTTP/2.
+    """Return a TLS socket to ``host`` on which HTTP/2 was agreed.
 
-    :param timeout: seconds in all.
+    :param timeout: seconds for everything.
     :raises OSError: the host cannot be reached, its certificate is not trusted, or it does not
-        speak HTTP/2. A :class:`TimeoutError` after ``timeout``.
+        speak HTTP/2; a :class:`TimeoutError` after ``timeout``.
     """
     sock: socket | None = None
     try:
-        with Timeout(timeout, TimeoutError("the host cannot be reached in time")):
+        with Timeout(timeout, TimeoutError("the host could not be reached in time")):
             sock = create_connection((host, port))
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)

@@ -1,38 +1,56 @@
-"""Kept-alive connections to many origins, within bounds."""
+"""Keep-alive connections to a bounded number of origins that others have chosen."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cached_property, partial
 from threading import Lock
 
+from gevent.ssl import SSLContext
+
 from . import destinations
-from .connections import Connections, tls_context
+from .connections import Connections
+from .tls import tls_context
 
 
 class Origins:
-    """The :class:`~.connections.Connections` of every origin, made when they are needed.
+    """The :class:`~.connections.Connections` of each origin, made on demand.
 
-    Somebody else chose the origins, so each connection is made by
-    :func:`~.destinations.resolve`. Where there are more origins than ``size``, the
-    one that was not used for the longest time loses its idle connections.
+    Others chose the origins, so :func:`~.destinations.resolve` checks every new connection. If
+    there are more than ``size`` origins, the least recently used one loses its idle connections.
 
-    :param size: origins that are kept, at most.
-    :param connections: connections to one origin, at most; further posts wait for one.
+    :param size: maximum number of origins.
+    :param connections: maximum number of connections to one origin; further posts wait for one.
     :param connect_timeout: seconds to connect to one address of a host.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :raises ValueError: ``ca_file`` holds no certificates.
+    :param lookup: see :func:`~.destinations.resolve`.
+    :raises ValueError: ``ca_file`` cannot be read or contains no certificates.
     """
 
     def __init__(
-        self, *, size: int, connections: int, connect_timeout: float, ca_file: str | None = None
+        self,
+        *,
+        size: int,
+        connections: int,
+        connect_timeout: float,
+        ca_file: str | None = None,
+        lookup: destinations.Lookup | None = None,
     ) -> None:
         self._size = size
         self._connections = connections
         self._connect_timeout = connect_timeout
-        self._tls = tls_context(ca_file)
-        # Held over nothing that waits.
+        self._ca_file = ca_file
+        self._resolve = partial(destinations.resolve, lookup=lookup)
+        # Nothing waits while it holds this.
         self._lock = Lock()
         self._kept: OrderedDict[str, Connections] = OrderedDict()
+        if ca_file is not None:
+            _ = self._tls  # a file that is wrong is an error here and now
+
+    @cached_property
+    def _tls(self) -> SSLContext:
+        """One for all origins: loading the authorities takes milliseconds."""
+        return tls_context(self._ca_file)
 
     def __getitem__(self, origin: str) -> Connections:
         """Return the connections to ``origin``, such as ``https://push.example``."""
@@ -44,8 +62,8 @@ class Origins:
                     origin,
                     size=self._connections,
                     connect_timeout=self._connect_timeout,
-                    resolve=destinations.resolve,
-                    tls=self._tls,
+                    resolve=self._resolve,
+                    tls=self._tls if origin.startswith("https:") else None,
                 )
                 if len(self._kept) > self._size:
                     _, surplus = self._kept.popitem(last=False)
@@ -59,7 +77,7 @@ class Origins:
         return len(self._kept)
 
     def close(self) -> None:
-        """Close the idle connections; those in use are closed when they are given back."""
+        """Close the idle connections; those in use are closed once they are given back."""
         with self._lock:
             kept, self._kept = list(self._kept.values()), OrderedDict()
         for connections in kept:

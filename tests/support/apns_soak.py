@@ -25,7 +25,6 @@ from h2.errors import ErrorCodes
 from django_pushjobs.backends import Message, Outcome, OutcomeClass, Target
 from django_pushjobs.backends.answers import Answers
 from django_pushjobs.backends.apns import APNsBackend
-from django_pushjobs.backends.provider_rows import APNS_ROWS
 
 from .apns import TOPIC, Abort, Answer, GoAway, Peer, Received, Reply, Reset, apns, errors
 
@@ -33,7 +32,7 @@ from .apns import TOPIC, Abort, Answer, GoAway, Peer, Received, Reply, Reset, ap
 ERRORS: list[Reply] = [
     *(
         Answer(int(row.answer), row.reason)
-        for row in APNS_ROWS
+        for row in APNsBackend.answer_rows
         # An expired token needs a token that has expired: that is for a test of its own.
         if row.answer.isdecimal() and row.reason and not row.renews
     ),
@@ -122,7 +121,7 @@ def _draw(rate: float, seed: int) -> Callable[[], Reply | None]:
 
 
 def _audit(report: Report, peer: Peer, pushes: list[Push]) -> None:
-    answers = Answers("apns")
+    answers = Answers(APNsBackend.answer_rows, provider=APNsBackend.provider_name)
     requests: dict[str, list[Received]] = defaultdict(list)
     for request in peer.received:
         requests[request.headers.get("apns-id", "")].append(request)

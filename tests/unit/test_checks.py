@@ -30,6 +30,17 @@ class StubbornBackend(DummyBackend):
         raise RuntimeError("no licence")
 
 
+class ConfusedBackend(DummyBackend):
+    def __init__(self, *, alias: str, timeout: float | None = None) -> None:
+        super().__init__(alias=alias)
+        self.timeout = timeout
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        if self.timeout is not None:
+            return super().check(**kwargs)
+        raise LookupError("no idea")
+
+
 class StubbornResolver(AddressResolver):
     def __init__(self, *, kind: str) -> None:
         super().__init__(kind=kind)
@@ -102,8 +113,8 @@ def test_e001_not_a_dict(value: Any) -> None:
         ("LEAS", "Did you mean 'LEASE'?"),
         ("max_attempts", "Did you mean 'MAX_ATTEMPTS'?"),
         ("BACKEND", "Did you mean 'BACKENDS'?"),
-        ("XYZZY", "Known are BACKENDS, "),
-        (7, "Known are BACKENDS, "),
+        ("XYZZY", "Keys are BACKENDS, "),
+        (7, "Keys are BACKENDS, "),
     ],
 )
 def test_e002_unknown_key(key: Any, hint: str) -> None:
@@ -235,10 +246,38 @@ def test_e007_names_the_option() -> None:
     assert "'url'" in message.msg
 
 
+@pytest.mark.parametrize("wrong", [{"RATE": 0}, {"CONCURRENCY": "5"}, {"ON_UNKNOWN": "hope"}])
+def test_e007_wrong_policy(wrong: dict[str, Any]) -> None:
+    (message,) = found_in({"BACKENDS": {"default": DUMMY, "sms": DUMMY | wrong}})
+    assert ids([message]) == ["E007"]
+    assert message.msg.startswith(f"Push backend 'sms': {next(iter(wrong))} must be ")
+
+
+def test_e020_a_check_that_fails() -> None:
+    entry = {"BACKEND": f"{__name__}.ConfusedBackend"}
+    (message,) = found_in({"BACKENDS": {"default": DUMMY, "sms": entry}})
+    assert ids([message]) == ["E020"]
+    assert "'sms'" in message.msg
+    assert "ConfusedBackend" in str(message.hint)
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(4, []), (5, ["W004"]), (600.0, ["W004"])])
+def test_w004_a_timeout_that_the_job_does_not_outlive(timeout: float, expected: list[str]) -> None:
+    entry = {"BACKEND": f"{__name__}.ConfusedBackend", "OPTIONS": {"timeout": timeout}}
+    pushjobs = {"BACKENDS": {"default": DUMMY, "sms": entry}, "JOB_TIMEOUT": 5}
+    assert ids(found_in(pushjobs)) == expected
+
+
+def test_a_backend_is_not_asked_before_the_settings_have_their_types() -> None:
+    entry = {"BACKEND": f"{__name__}.ConfusedBackend"}
+    pushjobs = {"BACKENDS": {"default": DUMMY, "sms": entry}, "JOB_TIMEOUT": "5"}
+    assert ids(found_in(pushjobs)) == ["E003"]
+
+
 def test_e008_unknown_default() -> None:
     (message,) = found_in({"DEFAULT_BACKEND": "sms"})
     assert ids([message]) == ["E008"]
-    assert message.hint == "Known are: 'default'."
+    assert message.hint == "Its aliases are: 'default'."
 
 
 def test_e018_unknown_test_backend() -> None:
@@ -393,3 +432,4 @@ def test_many_mistakes_are_reported_together() -> None:
     )
     expected = ["E002", "E003", "E004", "E005", "E006", "E007", "E008", "E009", "E011"]
     assert sorted(ids(messages)) == expected
+    assert all(message.hint for message in messages)

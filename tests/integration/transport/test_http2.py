@@ -17,8 +17,14 @@ from h2.errors import ErrorCodes
 
 from django_pushjobs.transport import http2
 from django_pushjobs.transport.http2 import Response
-from django_pushjobs.transport.http2_errors import HTTP2Error, Lost, Unprocessed
-from django_pushjobs.transport.multiplexing import Multiplexer, TimedOut, Unreachable
+from django_pushjobs.transport.http2_errors import (
+    ConnectFailed,
+    HTTP2Error,
+    Lost,
+    TimedOut,
+    Unprocessed,
+)
+from django_pushjobs.transport.multiplexing import Multiplexer
 from tests.support.apns import (
     KEY_ID,
     TEAM_ID,
@@ -37,8 +43,9 @@ from tests.support.waiting import eventually
 class Client:
     """Posts requests that the peer finds right."""
 
-    def __init__(self, peer: Peer, **options: Any) -> None:
-        settings = {"connections": 1, "connect_timeout": 10, "timeout": 20, "max_response": 4_096}
+    def __init__(self, peer: Peer, *, timeout: float = 20, **options: Any) -> None:
+        self.timeout = timeout
+        settings = {"connections": 1, "connect_timeout": 10, "max_response": 4_096}
         self.requests = Multiplexer(
             "localhost", peer.port, **settings | {"ca_file": peer.ca_file} | options
         )
@@ -56,6 +63,7 @@ class Client:
             body,
             headers=self.headers,
             own=[("apns-id", apns_id or str(uuid.uuid4()))],
+            timeout=self.timeout,
         )
 
     def post_many(self, count: int, at_once: int = 1_000) -> Counter[Any]:
@@ -248,13 +256,13 @@ def test_who_waits_in_vain_for_a_stream_has_sent_nothing(peer: Peer) -> None:
     peer.script.append(Hang())
     first = gevent.spawn(client.post)
     gevent.sleep(0.2)
-    client.requests.timeout = 0.2
+    client.timeout = 0.2
     with pytest.raises(TimedOut) as caught:
         client.post()
     assert not caught.value.sent
     with pytest.raises(TimedOut):
         first.get()
-    client.requests.timeout = 20
+    client.timeout = 20
     assert client.post().status == 200
     client.requests.close()
 
@@ -292,7 +300,7 @@ def test_an_answer_is_cut_off_at_the_limit(peer: Peer, client: Client) -> None:
 def test_a_host_that_is_not_there_is_tried_once_for_all_who_wait(peer: Peer) -> None:
     client = Client(peer)
     client.requests.port = 1
-    assert client.post_many(100) == {Unreachable: 100}
+    assert client.post_many(100) == {ConnectFailed: 100}
     client.requests.port = peer.port
     assert client.post().status == 200
     client.requests.close()
@@ -301,7 +309,7 @@ def test_a_host_that_is_not_there_is_tried_once_for_all_who_wait(peer: Peer) -> 
 def test_a_host_without_http2_is_unreachable() -> None:
     with apns(alpn=("http/1.1",)) as peer:
         client = Client(peer)
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(ConnectFailed) as caught:
             client.post()
         assert isinstance(caught.value.__cause__, OSError)
         client.requests.close()
@@ -310,7 +318,7 @@ def test_a_host_without_http2_is_unreachable() -> None:
 def test_the_name_in_the_certificate_is_checked(peer: Peer) -> None:
     client = Client(peer)
     client.requests.host = "127.0.0.2"
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         client.post()
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError | ConnectionError)
     client.requests.close()

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from django_pushjobs.backends import OutcomeClass
+from django_pushjobs.backends import BasePushBackend, OutcomeClass, Row
 from django_pushjobs.backends.answers import Answers
+from django_pushjobs.backends.apns import APNsBackend
+from django_pushjobs.backends.dummy import DummyBackend
+from django_pushjobs.backends.fcm import FCMBackend
 from django_pushjobs.backends.http import HTTPBackend
-from django_pushjobs.backends.provider_rows import PROVIDERS
+from django_pushjobs.backends.webpush import WebPushBackend
 
-#: Provider -> class -> answers, a reason where there is one, as the providers document them.
+PROVIDERS: dict[str, type[BasePushBackend]] = {
+    "http": HTTPBackend,
+    "apns": APNsBackend,
+    "fcm": FCMBackend,
+    "webpush": WebPushBackend,
+}
+
+#: Provider -> class -> answers, with a reason if there is one, as the providers document them.
 EXPECTED = {
     "http": {
         "ok": "200 201 202 204 299",
         "drop": "410",
         "throttle": "429",
         "retry": "408 409 425 500 502 503 504 599 timeout connect_timeout",
-        "reconnect": "connection_lost unreachable bad_answer",
+        "reconnect": "connection_lost unreachable tls_failed bad_answer",
         "config": "401 403 bad_certificate",
         "fail": "301 302 307 400 404 405 413 422",
     },
@@ -65,6 +75,11 @@ EXPECTED = {
 }
 
 
+def answers_of(provider: str, overrides: dict[str, str] | None = None) -> Answers:
+    backend = PROVIDERS[provider]
+    return Answers(backend.answer_rows, provider=backend.provider_name, overrides=overrides)
+
+
 @pytest.mark.parametrize(
     ("provider", "kind", "answer"),
     [
@@ -76,7 +91,7 @@ EXPECTED = {
 )
 def test_what_an_answer_means(provider: str, kind: str, answer: str) -> None:
     status, _, reason = answer.partition("/")
-    outcome = Answers(provider).outcome(int(status) if status.isdigit() else status, reason)
+    outcome = answers_of(provider).outcome(int(status) if status.isdigit() else status, reason)
     assert outcome.kind == kind
     assert bool(outcome.code) == bool(outcome.detail) == (outcome.kind is not OutcomeClass.OK)
     assert "{" not in outcome.detail
@@ -84,7 +99,7 @@ def test_what_an_answer_means(provider: str, kind: str, answer: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_row_can_be_reached_and_names_its_source(provider: str) -> None:
-    _, rows = PROVIDERS[provider]
+    rows = PROVIDERS[provider].answer_rows
     assert len({(row.answer, row.reason) for row in rows}) == len(rows)
     assert any(row.answer == "*" and not row.reason for row in rows)
     for row in rows:
@@ -93,33 +108,34 @@ def test_every_row_can_be_reached_and_names_its_source(provider: str) -> None:
 
 
 def test_a_reason_that_is_not_in_the_table_is_not_repeated() -> None:
-    outcome = Answers("apns").outcome(400, "alice-at-home")
+    outcome = answers_of("apns").outcome(400, "alice-at-home")
     assert (outcome.kind, outcome.code) == (OutcomeClass.FAIL, "http_400")
     assert "alice" not in repr(outcome)
 
 
 def test_a_wait_belongs_to_what_is_tried_again() -> None:
-    answers = Answers("fcm")
+    answers = answers_of("fcm")
     assert answers.outcome(429, "QUOTA_EXCEEDED").retry_after == 60
     assert answers.outcome(429, "QUOTA_EXCEEDED", retry_after=7).retry_after == 7
     assert answers.outcome(404, "UNREGISTERED", retry_after=7).retry_after is None
 
 
 def test_the_provider_may_have_taken_what_was_not_answered() -> None:
-    answers = Answers("http")
+    answers = answers_of("http")
     assert answers.outcome("timeout").unknown
     assert not answers.outcome("connect_timeout").unknown
     assert answers.outcome("connect_timeout").code == "timeout"
+    assert answers.outcome("tls_failed").code == "unreachable"
 
 
 def test_settings_lay_rows_over_the_table() -> None:
-    answers = Answers("apns", {"410": "fail", "400 NewReason": "config", "5xx": "retry"})
+    answers = answers_of("apns", {"410": "fail", "400 NewReason": "config", "5xx": "retry"})
     assert answers.outcome(410).kind is OutcomeClass.FAIL
     assert answers.outcome(410, "Unregistered").kind is OutcomeClass.DROP
     assert answers.outcome(500).kind is OutcomeClass.RETRY
     new = answers.outcome(400, "NewReason")
     assert (new.kind, new.code) == (OutcomeClass.CONFIG, "NewReason")
-    assert Answers("apns").outcome(410).kind is OutcomeClass.DROP
+    assert answers_of("apns").outcome(410).kind is OutcomeClass.DROP
 
 
 @pytest.mark.parametrize(
@@ -127,11 +143,34 @@ def test_settings_lay_rows_over_the_table() -> None:
 )
 def test_settings_that_mean_nothing_are_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="answers"):
-        Answers("http", wrong)  # type: ignore[arg-type]
+        answers_of("http", wrong)  # type: ignore[arg-type]
 
 
 def test_a_backend_takes_the_rows_as_an_option() -> None:
     backend = HTTPBackend(alias="a", url="http://localhost/", answers={"404": "drop"})
-    assert backend._answers.outcome(404).kind is OutcomeClass.DROP
+    assert backend.answers.outcome(404).kind is OutcomeClass.DROP
     with pytest.raises(ValueError, match="answers"):
         HTTPBackend(alias="a", url="http://localhost/", answers={"404": "never"})
+
+
+def test_a_table_needs_a_row_for_any_answer() -> None:
+    with pytest.raises(ValueError, match=r"'\*'"):
+        Answers([Row("200", "", OutcomeClass.OK, "here")], provider="it")
+
+
+def test_a_later_row_replaces_an_earlier_one() -> None:
+    rows = [
+        Row("*", "", OutcomeClass.FAIL, "the standard"),
+        Row("404", "", OutcomeClass.FAIL, "the standard"),
+        Row("404", "", OutcomeClass.DROP, "the provider"),
+    ]
+    answers = Answers(rows, provider="it")
+    assert answers.outcome(404).kind is OutcomeClass.DROP
+    assert answers.outcome(404).detail == "it answered 404 Not Found"
+
+
+def test_a_backend_without_a_table_takes_no_rows() -> None:
+    with pytest.raises(ValueError, match="answers"):
+        DummyBackend(alias="a", answers={"404": "drop"})
+    with pytest.raises(LookupError):
+        DummyBackend(alias="a").answers.outcome(404)

@@ -89,4 +89,4 @@ def test_an_override_is_laid_over_member_by_member() -> None:
 def test_a_payload_that_is_too_large_says_how_large() -> None:
     error = too_large(message(title="t", data={"k": "x" * 100}), 5_000, 4_096, "phones")
     assert (error.pointer, error.code) == ("/data", "too_long")
-    assert error.detail == "the payload has 5000 bytes, backend 'phones' takes 4096"
+    assert error.detail == "the payload has 5000 bytes, but backend 'phones' accepts at most 4096"

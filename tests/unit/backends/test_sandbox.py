@@ -52,10 +52,10 @@ def test_it_may_ask_for_a_wait_and_give_in_after_some_attempts() -> None:
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("sandbox:", "knows ok"),
-        ("sandbox:okay", "knows ok"),
+        ("sandbox:", "are ok"),
+        ("sandbox:okay", "are ok"),
         ("sandbox:retry;afer=3", "ms, after, times"),
-        ("sandbox:gone;times=2", "parameters ms"),
+        ("sandbox:gone;times=2", "are ms"),
         ("sandbox:slow;ms=30001", "0 to 30000"),
         ("sandbox:slow;ms=soon", "whole number"),
         ("sandbox:slow;ms=-1", "whole number"),

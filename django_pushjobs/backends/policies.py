@@ -1,4 +1,4 @@
-"""What the settings say of a backend besides how to make it."""
+"""How a backend is used: the keys of its entry beside ``BACKEND`` and ``OPTIONS``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..states import OnUnknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How requests of one alias are treated: the keys of its entry beside BACKEND and OPTIONS.
+    """How requests of one alias are treated.
 
-    :param on_unknown: ``retry`` or ``stop``, for requests that do not say.
-    :param concurrency: requests that all workers together push at the same time; None: any.
-    :param rate: pushes a second that all workers together make; None: any.
+    :param on_unknown: ``retry`` or ``stop``, for requests that do not choose.
+    :param concurrency: the most requests that all workers together push at a time; None: no limit.
+    :param rate: the most pushes per second by all workers together; None: no limit.
     """
 
     on_unknown: str = OnUnknown.RETRY
@@ -26,7 +26,8 @@ class Policy:
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Policy:
-        """
+        """Return the policy in an entry of ``BACKENDS``.
+
         :raises ValueError: a value is wrong; the message names its key.
         """
         policy = cls(**{f: entry[f.upper()] for f in NAMES if f.upper() in entry})
@@ -44,12 +45,12 @@ class Policy:
 
 
 NAMES = tuple(f.name for f in fields(Policy))
-#: What an entry of BACKENDS may hold.
+#: The keys that an entry of BACKENDS may have.
 ENTRY_KEYS = frozenset({"BACKEND", "OPTIONS", *(name.upper() for name in NAMES)})
 
 
 def policy(alias: str) -> Policy:
-    """Return the policy of ``alias``; one that is not in the settings has the default one.
+    """Return the policy of ``alias``, or the default policy if the settings do not have the alias.
 
     :raises ConfigurationError: its entry is wrong.
     """

@@ -1,0 +1,92 @@
+"""Checks of the keys of ``PUSHJOBS``, and of the type and the range of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, get_origin, get_type_hints
+
+from django.core.checks import CheckMessage, Error
+
+from ..conf import Conf
+
+#: The range of a number, if it is not that of :data:`LEAST` and :data:`MOST`.
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "RESULT_TTL": (0, 31_536_000),
+    "FAILURE_TTL": (0, 31_536_000),
+    "POLL_INTERVAL": (0, 86_400),
+    "RATE_LIMIT": (0, 1_000_000_000),
+    "RATE_WINDOW": (1, 86_400),
+    "DAILY_QUOTA": (0, 1_000_000_000),
+    "MAX_UNFINISHED": (0, 10_000_000),
+    "TRUSTED_PROXIES": (0, 16),
+    "MAX_WAIT": (0, 3_600),
+    "MAX_LISTENERS": (0, 1_000_000),
+    # Readers of the Idempotency-Key draft expect a day.
+    "IDEMPOTENCY_TTL": (86_400, 31_536_000),
+    "RETRY_BASE": (0, 86_400),
+    "RETRY_CAP": (0, 31_536_000),
+    # A lease is renewed a few times before it expires; a shorter one expires under load.
+    "LEASE": (1, 86_400),
+    "BULKHEAD": (0.01, 1),
+    "RETENTION": (0, 315_360_000),
+    "PART_SIZE": (1, 10_000),
+    "FANOUT": (1, 1_000),
+    "DEAD_WAVE_SHARE": (0.01, 1),
+    "MAX_ATTEMPTS": (1, 1_000),
+    "COMMIT_BATCH": (1, 10_000),
+    "CALLBACK_CONCURRENCY": (1, 100),
+    "CALLBACK_ROTATION": (0, 31_536_000),
+    "CALLBACK_RETENTION": (3_600, 31_536_000),
+}
+LEAST: Final[Mapping[Any, float]] = {int: 1, float: 0.001}
+MOST: Final = 31_536_000  # a year in seconds
+
+_TYPE_NAMES: Final[Mapping[Any, str]] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a string",
+    Mapping: "a dict",
+}
+
+
+def unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    known = list(get_type_hints(Conf))
+    for key in given:
+        if key not in known:
+            close = get_close_matches(str(key).upper(), known, n=1)
+            yield Error(
+                f"PUSHJOBS has the unknown key {key!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Keys are {', '.join(known)}.",
+                id="django_pushjobs.E002",
+            )
+
+
+def wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]]:
+    """Yield the keys whose values have the wrong type or are out of range."""
+    for key, annotation in get_type_hints(Conf).items():
+        if key not in given:
+            continue
+        value, expected = given[key], get_origin(annotation) or annotation
+        hint = f"See {key!r} in docs/reference/settings.rst."
+        # True is an int in Python, and 5 is as good a float as 5.0.
+        fits = isinstance(value, int | float) if expected is float else isinstance(value, expected)
+        if not fits or (isinstance(value, bool) and expected is not bool):
+            wanted = _TYPE_NAMES.get(expected, str(expected))
+            message = f"PUSHJOBS[{key!r}] must be {wanted}, not {type(value).__name__}."
+            yield key, Error(message, hint=hint, id="django_pushjobs.E003")
+        elif expected in LEAST:
+            least, most = RANGES.get(key, (LEAST[expected], MOST))
+            if not least <= value <= most:  # NaN is out of range, too
+                message = f"PUSHJOBS[{key!r}] must be between {least} and {most}, not {value!r}."
+                yield key, Error(message, hint=hint, id="django_pushjobs.E004")
+
+
+def wrong_waits(base: float, cap: float) -> Iterator[CheckMessage]:
+    if cap < base:
+        yield Error(
+            "PUSHJOBS['RETRY_CAP'] is less than PUSHJOBS['RETRY_BASE'].",
+            hint="The waits between attempts grow from RETRY_BASE to RETRY_CAP.",
+            id="django_pushjobs.E016",
+        )
