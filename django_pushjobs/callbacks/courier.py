@@ -1,4 +1,4 @@
-"""One attempt over HTTP: signed, to an address that was checked, with an end."""
+"""One attempt over HTTP: signed, to an address that was checked, and bounded in time and size."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from ..models import CallbackAttempt, CallbackEvent
 from ..transport import destinations
 from ..transport.connections import Connections
 from . import signing
-from .verdicts import Answer
+from .results import AttemptResult
 
-#: Seconds for one attempt in all, from the look-up of the host to the last byte that is read.
+#: Seconds for one attempt, from resolving the host to the last byte that is read.
 TIMEOUT: Final = 15.0
 #: Seconds to connect to one address.
 CONNECT_TIMEOUT: Final = 5.0
-#: Bytes of an answer's body that are read.
+#: Bytes of a response body that are read.
 MAX_READ: Final = 4_096
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Courier:
-    """Posts to the URLs of one origin, over connections that it closes when it is closed.
+    """Posts events to the URLs of an endpoint, over connections that live as long as it does.
 
-    Redirects are not followed and proxies of the environment are not used. The origin's host is
-    looked up and checked at every connect, and its certificate is verified.
+    Redirects are not followed, and proxies named by the environment are not used. The host is
+    resolved and checked at every connect, and its certificate is verified.
 
-    :param secrets: they sign, the newest first.
-    :param size: posts at the same time, at most.
+    :param secrets: the secrets to sign with, the newest first.
+    :param size: how many posts may be in flight at the same time.
     :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     """
 
@@ -57,16 +57,19 @@ class Courier:
         self._ca_file = ca_file
         self._origins: dict[str, Connections] = {}
 
-    def post(self, event: CallbackEvent, url: str) -> Answer:
-        """Make one attempt at ``event``; whatever happens to it is an answer."""
+    def post(self, event: CallbackEvent, url: str) -> AttemptResult:
+        """Make one attempt at ``event``. Failures are results as well, not exceptions."""
         started_at, began = timezone.now(), time.monotonic()
         found: dict[str, Any]
         try:
             found = self._post(event, url, int(started_at.timestamp()))
         except DestinationRefused as refused:
             found = {"error_code": refused.code}
-        return Answer(
-            started_at=started_at, latency=round((time.monotonic() - began) * 1_000), **found
+        return AttemptResult(
+            event=event,
+            started_at=started_at,
+            latency=round((time.monotonic() - began) * 1_000),
+            **found,
         )
 
     def close(self) -> None:
@@ -103,7 +106,7 @@ class Courier:
                 response.release()
         if response is None:
             return {"error_code": failure}
-        # Once the status is here, the endpoint has decided; a body that is late or endless is cut.
+        # The status has arrived, so the endpoint has decided; a late or endless body is cut off.
         retry_after = response.get("retry-after")
         return {
             "status_code": response.status_code,
@@ -126,7 +129,7 @@ class Courier:
 
 
 def body_of(event: CallbackEvent) -> bytes:
-    """Return the body: the same at every attempt."""
+    """Return the body of ``event``; it is the same at every attempt."""
     at: datetime = event.created_at.astimezone(UTC)
     timestamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return _to_json({"type": event.type, "timestamp": timestamp, "data": event.data}).encode()

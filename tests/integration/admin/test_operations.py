@@ -41,7 +41,7 @@ def told(response):
     return [(message.level_tag, message.message) for message in get_messages(response.wsgi_request)]
 
 
-def test_the_button_retries_and_rings(admin_client, django_capture_on_commit_callbacks):
+def test_the_button_retries_and_enqueues(admin_client, django_capture_on_commit_callbacks):
     request = a_push_request(Status.FAILED, error_code="broken")
     with django_capture_on_commit_callbacks(execute=True):
         response = press(admin_client, "retry", request)
