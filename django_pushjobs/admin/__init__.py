@@ -6,7 +6,8 @@ There is a module per model: :mod:`.push_requests`, :mod:`.clients`, :mod:`.call
 :mod:`.callback_events`, :mod:`.devices` and :mod:`.pauses`. What they share is in :mod:`.base`; how
 values look is in :mod:`.badges` and :mod:`.formatting`. The list of push requests consists of
 :mod:`.change_list`, :mod:`.filters` and :mod:`.search`; the page of one consists of
-:mod:`.timeline`, :mod:`.deliveries` and :mod:`.operations`.
+:mod:`.timeline` and :mod:`.deliveries`. What its buttons and actions do is in
+:mod:`.request_operations`; those of endpoints are in :mod:`.endpoint_operations`.
 """
 
 from django.contrib import admin

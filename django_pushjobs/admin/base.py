@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -101,6 +102,18 @@ class Button:
 
     name: str
     label: _StrOrPromise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Button):
+    """Something that an operator does with one row or with several.
+
+    :param log_entry: what the history of each row says.
+    :param done: a sentence with ``%(count)d``.
+    """
+
+    log_entry: _StrOrPromise
+    done: Promise
 
 
 class OperatedAdmin(PushJobsAdmin[M]):

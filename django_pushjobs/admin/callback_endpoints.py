@@ -5,10 +5,9 @@ A secret is shown once, in the response that creates it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
@@ -17,9 +16,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -30,54 +28,17 @@ from ..models import CallbackEndpoint, EndpointState
 from .badges import endpoint_badge
 from .base import Button, OperatedAdmin
 from .callback_events import replayed_message
+from .endpoint_operations import (
+    OPERATIONS,
+    PAUSE,
+    RESUME,
+    ROTATE,
+    TEST,
+    EndpointOperation,
+    buttons_for,
+)
 from .formatting import moment_column, short_id
 from .forms import RegisterEndpointForm
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Button):
-    """Something an operator may do with an endpoint.
-
-    :param log_entry: what the history of the endpoint says.
-    :param done: a sentence with ``%(count)d``.
-    """
-
-    perform: Callable[[CallbackEndpoint], object]
-    log_entry: str | Promise
-    done: Promise
-
-
-PAUSE: Final = Operation(
-    name="pause",
-    label=_("Pause"),
-    perform=endpoints.pause,
-    log_entry=_("Paused."),
-    done=ngettext_lazy(
-        "%(count)d endpoint has been paused.", "%(count)d endpoints have been paused.", "count"
-    ),
-)
-RESUME: Final = Operation(
-    name="resume",
-    label=_("Resume"),
-    perform=endpoints.resume,
-    log_entry=_("Resumed."),
-    done=ngettext_lazy(
-        "%(count)d endpoint has been resumed.", "%(count)d endpoints have been resumed.", "count"
-    ),
-)
-TEST: Final = Operation(
-    name="test",
-    label=_("Send a test"),
-    perform=endpoints.send_test,
-    log_entry=_("Sent a test."),
-    done=ngettext_lazy(
-        "A test is on its way to %(count)d endpoint.",
-        "A test is on its way to %(count)d endpoints.",
-        "count",
-    ),
-)
-OPERATIONS: Final = {operation.name: operation for operation in (TEST, PAUSE, RESUME)}
-ROTATE: Final = Button(name="rotate", label=_("New secret"))
 
 
 class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
@@ -171,9 +132,7 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
     # What else an operator may do.
 
     def buttons_for(self, row: CallbackEndpoint) -> Collection[Button]:
-        if row.state == EndpointState.ACTIVE:
-            return (TEST, PAUSE, ROTATE)
-        return (RESUME, ROTATE)
+        return buttons_for(row)
 
     def press(self, request: HttpRequest, key: str, name: str) -> HttpResponse | None:
         endpoint = self.row_or_404(request, key)
@@ -203,7 +162,7 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
         self.message_user(request, replayed_message(replayed), messages.SUCCESS)
 
     def _operate(
-        self, request: HttpRequest, operation: Operation, rows: Collection[CallbackEndpoint]
+        self, request: HttpRequest, operation: EndpointOperation, rows: Collection[CallbackEndpoint]
     ) -> None:
         changed = list(rows)
         for endpoint in changed:

@@ -22,7 +22,15 @@ from .change_list import BoundedPaginator, PushRequestChangeList
 from .deliveries import PAGE_PARAMETER, delivery_page
 from .filters import BackendFilter, ClientFilter, CreatedFilter
 from .formatting import duration, json_block, moment_column, short_id
-from .operations import CANCEL, LIMIT, OPERATIONS, RETRY, Operation, operate, operations_for
+from .request_operations import (
+    CANCEL,
+    LIMIT,
+    OPERATIONS,
+    RETRY,
+    RequestOperation,
+    operate,
+    operations_for,
+)
 from .search import search_condition
 from .timeline import timeline
 
@@ -187,7 +195,7 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
         self._operate(request, OPERATIONS[name], [request_id])
 
     def _operate(
-        self, request: HttpRequest, operation: Operation, request_ids: Iterable[UUID]
+        self, request: HttpRequest, operation: RequestOperation, request_ids: Iterable[UUID]
     ) -> None:
         report = operate(operation, request_ids)
         for row in report.changed:

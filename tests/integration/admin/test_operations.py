@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
 
-from django_pushjobs.admin import operations, push_requests
+from django_pushjobs.admin import push_requests, request_operations
 from django_pushjobs.broker.queues import depth, queue
 from django_pushjobs.states import Status
 from tests.support.samples import a_push_request
@@ -117,14 +117,14 @@ def test_an_action_does_what_it_can_and_names_the_rest(admin_client):
 
 
 def test_an_action_on_many_tells_only_some_refusals(admin_client):
-    rows = [a_push_request(Status.SUCCEEDED) for _ in range(operations.TOLD + 3)]
+    rows = [a_push_request(Status.SUCCEEDED) for _ in range(request_operations.TOLD + 3)]
     sentences = [sentence for _level, sentence in told(act(admin_client, "cancel_selected", *rows))]
-    assert len(sentences) == operations.TOLD + 1
+    assert len(sentences) == request_operations.TOLD + 1
     assert sentences[-1] == "3 more requests were refused."
 
 
 def test_an_action_on_everything_ends_at_its_limit_and_says_so(admin_client, monkeypatch):
-    for module in (operations, push_requests):
+    for module in (request_operations, push_requests):
         monkeypatch.setattr(module, "LIMIT", 2)
     rows = [a_push_request(Status.FAILED) for _ in range(3)]
     response = act(admin_client, "retry_selected", rows[0], select_across="1")

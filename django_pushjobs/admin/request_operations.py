@@ -15,7 +15,7 @@ from .. import services
 from ..exceptions import InvalidTransition
 from ..models import PushRequest
 from ..states import ACTIVE, RETRYABLE, Status
-from .base import Button
+from .base import Operation
 
 #: Requests that one action changes at most, so that its response does not time out.
 LIMIT: Final = 1_000
@@ -24,22 +24,18 @@ TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Button):
-    """Something an operator may do with a push request.
+class RequestOperation(Operation):
+    """An operation on push requests.
 
     :param perform: the service.
-    :param log_entry: what the history of the request says.
-    :param done: a sentence with ``%(count)d``.
     :param refused: a sentence with ``%(request)s`` and ``%(status)s``.
     """
 
     perform: Callable[[UUID], PushRequest]
-    log_entry: str | Promise
-    done: Promise
     refused: str | Promise
 
 
-RETRY: Final = Operation(
+RETRY: Final = RequestOperation(
     name="retry",
     label=gettext_lazy("Retry"),
     perform=services.retry,
@@ -54,7 +50,7 @@ RETRY: Final = Operation(
     ),
 )
 
-CANCEL: Final = Operation(
+CANCEL: Final = RequestOperation(
     name="cancel",
     label=gettext_lazy("Cancel this request"),
     perform=services.cancel,
@@ -74,7 +70,7 @@ OPERATIONS: Final = {operation.name: operation for operation in (RETRY, CANCEL)}
 class Report:
     """The requests that an operation changed, and what to tell the operator."""
 
-    operation: Operation
+    operation: RequestOperation
     changed: list[PushRequest] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     is_cut: bool = False
@@ -118,7 +114,7 @@ class Report:
         return sentences
 
 
-def operate(operation: Operation, ids: Iterable[UUID]) -> Report:
+def operate(operation: RequestOperation, ids: Iterable[UUID]) -> Report:
     """Perform ``operation`` on up to ``LIMIT`` requests. A refusal does not stop the others."""
     report = Report(operation)
     for count, request_id in enumerate(ids):
@@ -135,7 +131,7 @@ def operate(operation: Operation, ids: Iterable[UUID]) -> Report:
     return report
 
 
-def operations_for(request: PushRequest) -> list[Operation]:
+def operations_for(request: PushRequest) -> list[RequestOperation]:
     """Return the operations that make sense for ``request`` now; the service decides."""
     if request.status in RETRYABLE:
         return [RETRY]
