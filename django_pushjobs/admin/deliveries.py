@@ -63,7 +63,7 @@ class DeliveryPage:
 
 
 def delivery_page(request: PushRequest, number: str) -> DeliveryPage:
-    """Return page ``number`` of the deliveries of ``request``; the first if it is no number."""
+    """Return page ``number`` of the deliveries of ``request``, by default the first."""
     page = int(number) if number.isdecimal() and len(number) < 6 else 1
     page = max(page, 1)
     start = (page - 1) * PER_PAGE

@@ -59,7 +59,7 @@ def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
         yield _attempt_label(entry), entry.finished_at
     times = [
         (_("created"), request.created_at),
-        # Once it is queued, that it had to wait is no longer of interest.
+        # Once it is queued, it no longer matters that it had to wait.
         (_("not before"), request.send_at if request.queued_at is None else None),
         (_("queued"), request.queued_at),
         (_("started attempt %(attempt)s of %(limit)s") % attempt, request.started_at),
