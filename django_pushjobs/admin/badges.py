@@ -1,4 +1,4 @@
-"""States as symbol, word and colour: each of the first two says it alone."""
+"""States as a symbol, a word and a colour; symbol and word are clear without the colour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..states import DeliveryStatus, Status
 
 
 class Tone(StrEnum):
-    """What a colour means; the colours themselves are in the style sheet."""
+    """What a colour means. The colours themselves are in the style sheet."""
 
     QUIET = "quiet"
     BUSY = "busy"
@@ -35,7 +35,9 @@ class Tone(StrEnum):
     BAD = "bad"
 
 
-REQUEST_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+Look = tuple[str, Tone]
+
+REQUEST_LOOKS: Final[Mapping[str, Look]] = {
     Status.PENDING: ("○", Tone.QUIET),
     Status.QUEUED: ("◎", Tone.BUSY),
     Status.RUNNING: ("▸", Tone.BUSY),
@@ -46,7 +48,7 @@ REQUEST_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Status.EXPIRED: ("◌", Tone.MIXED),
 }
 
-DELIVERY_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+DELIVERY_LOOKS: Final[Mapping[str, Look]] = {
     DeliveryStatus.RETRYING: ("↻", Tone.BUSY),
     DeliveryStatus.ACCEPTED: ("✓", Tone.GOOD),
     DeliveryStatus.FAILED: ("✗", Tone.BAD),
@@ -54,27 +56,29 @@ DELIVERY_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
     DeliveryStatus.UNKNOWN: ("?", Tone.MIXED),
 }
 
-ENDPOINT_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+ENDPOINT_LOOKS: Final[Mapping[str, Look]] = {
     EndpointState.ACTIVE: ("✓", Tone.GOOD),
     EndpointState.PAUSED: ("‖", Tone.QUIET),
     EndpointState.DISABLED: ("⊘", Tone.BAD),
 }
 
-CALLBACK_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+CALLBACK_LOOKS: Final[Mapping[str, Look]] = {
     CallbackStatus.PENDING: ("◎", Tone.BUSY),
     CallbackStatus.DELIVERED: ("✓", Tone.GOOD),
     CallbackStatus.FAILED: ("✗", Tone.BAD),
 }
 
-DEVICE_LOOKS: Final[Mapping[str, tuple[str, Tone]]] = {
+DEVICE_LOOKS: Final[Mapping[str, Look]] = {
     DeviceState.ACTIVE: ("✓", Tone.GOOD),
     DeviceState.DROPPED: ("⊖", Tone.MIXED),
 }
 
-_STRANGE: Final = ("?", Tone.QUIET)
+#: Of a state that a newer version has written.
+_UNKNOWN_LOOK: Final = ("?", Tone.QUIET)
 
 
-def badge(symbol: str, word: object, tone: Tone) -> SafeString:
+def badge(look: Look, word: object) -> SafeString:
+    symbol, tone = look
     return format_html(
         '<span class="pushjobs-badge pushjobs-{}"><span aria-hidden="true">{}</span> {}</span>',
         tone.value,
@@ -83,43 +87,46 @@ def badge(symbol: str, word: object, tone: Tone) -> SafeString:
     )
 
 
+def with_reason(shown: SafeString, reason: object) -> SafeString:
+    """Return a badge with a reason below it, if there is one."""
+    if not reason:
+        return shown
+    return format_html('{} <code class="pushjobs-why">{}</code>', shown, reason)
+
+
 def request_badge(request: PushRequest) -> SafeString:
-    symbol, tone = REQUEST_LOOKS.get(request.status, _STRANGE)
-    return badge(symbol, request.get_status_display(), tone)
+    look = REQUEST_LOOKS.get(request.status, _UNKNOWN_LOOK)
+    return badge(look, request.get_status_display())
 
 
 def delivery_badge(delivery: Delivery) -> SafeString:
-    symbol, tone = DELIVERY_LOOKS.get(delivery.status, _STRANGE)
-    return badge(symbol, delivery.get_status_display(), tone)
+    look = DELIVERY_LOOKS.get(delivery.status, _UNKNOWN_LOOK)
+    return badge(look, delivery.get_status_display())
 
 
 def endpoint_badge(endpoint: CallbackEndpoint) -> SafeString:
-    """The badge of an endpoint; one that is called and fails looks mixed."""
-    symbol, tone = ENDPOINT_LOOKS.get(endpoint.state, _STRANGE)
+    """The badge of an endpoint; an active one that fails is shown as failing."""
     if endpoint.state == EndpointState.ACTIVE and endpoint.failing_since is not None:
-        return badge("!", _("failing"), Tone.MIXED)
-    shown = badge(symbol, endpoint.get_state_display(), tone)
-    if not endpoint.reason:
-        return shown
-    return format_html(
-        '{} <code class="pushjobs-why">{}</code>', shown, endpoint.get_reason_display()
-    )
+        return badge(("!", Tone.MIXED), _("failing"))
+    look = ENDPOINT_LOOKS.get(endpoint.state, _UNKNOWN_LOOK)
+    shown = badge(look, endpoint.get_state_display())
+    return with_reason(shown, endpoint.reason and endpoint.get_reason_display())
 
 
 def callback_badge(event: CallbackEvent) -> SafeString:
-    symbol, tone = CALLBACK_LOOKS.get(event.status, _STRANGE)
-    return badge(symbol, event.get_status_display(), tone)
+    look = CALLBACK_LOOKS.get(event.status, _UNKNOWN_LOOK)
+    return badge(look, event.get_status_display())
 
 
 def device_badge(device: Device) -> SafeString:
-    symbol, tone = DEVICE_LOOKS.get(device.state, _STRANGE)
-    return badge(symbol, device.get_state_display(), tone)
+    look = DEVICE_LOOKS.get(device.state, _UNKNOWN_LOOK)
+    return badge(look, device.get_state_display())
 
 
 def key_badge(key: ApiKey) -> SafeString:
-    """The badge of a key whose client is active; of others the page says it once."""
+    """The badge of a key, as if its client were active; the page says once if it is not."""
     if key.revoked_at is not None:
-        return badge("⊘", _("revoked"), Tone.QUIET)
+        return badge(("⊘", Tone.QUIET), _("revoked"))
     if key.expires_at is not None and key.expires_at <= timezone.now():
-        return badge("◌", _("expired"), Tone.MIXED)
-    return badge("✓", _("valid"), Tone.GOOD)
+        return badge(("◌", Tone.MIXED), _("expired"))
+    return badge(("✓", Tone.GOOD), _("valid"))

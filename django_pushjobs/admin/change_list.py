@@ -1,7 +1,7 @@
-"""The list of push requests, for a table of millions.
+"""The list of push requests, for a table with millions of rows.
 
-What Django's list does on each view with the whole table (count it, look for the dates that
-occur) is done here in steps that an index bounds.
+On every view, Django's own list counts the whole table and searches it for the dates that occur.
+Here, an index bounds whatever is read.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-#: Texts of any length, which the list does not show.
+#: Texts of any length; the list does not show them.
 UNLISTED: Final = ("recipients", "title", "body", "data", "options", "error", "result")
 
 
 class BoundedPaginator(_Paginator):
-    """Counts up to ``limit`` rows and shows no more; ``is_cut`` tells that there are others."""
+    """Counts and shows up to ``limit`` rows; ``is_cut`` says whether there are more."""
 
     limit: ClassVar[int] = 10_000
 
@@ -53,7 +53,7 @@ class BoundedPaginator(_Paginator):
 
 
 class PushRequestChangeList(ChangeList):
-    """Dates are ranges of the primary key: the filter and the order share one index."""
+    """Dates are ranges of the primary key, so that filter and order share one index."""
 
     DATE: Final = "created_at"
 
@@ -61,7 +61,7 @@ class PushRequestChangeList(ChangeList):
         try:
             specs, has_filters, lookups, duplicates, active = super().get_filters(request)
             lookups = _dates_as_keys(lookups, self.DATE)
-        except (ValueError, OverflowError) as error:  # a year that no calendar has
+        except (ValueError, OverflowError) as error:  # a year outside the calendar
             raise IncorrectLookupParameters from error
         return specs, has_filters, lookups, duplicates, active
 
@@ -77,17 +77,17 @@ class PushRequestChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         if not self.multi_page:
-            # More may have come since they were counted.
+            # More rows may have been added since they were counted.
             self.result_list = self.queryset[: self.list_per_page]
         if not self.query:
-            # Then the search box does not say how many there are: that may be a bound.
+            # Otherwise the search box would show the number, which may be only the limit.
             self.full_result_count = self.result_count
 
     def dates(self) -> Mapping[str, Any]:
-        """Return what ``admin/date_hierarchy.html`` shows.
+        """Return the context of ``admin/date_hierarchy.html``.
 
-        Which years, months and days there are follows from the first and the last request; a day
-        between them on which nobody asked for anything is offered all the same.
+        The years, months and days follow from the first and the last request; days in between are
+        offered even if there was no request on them.
         """
         year, month, day = (self._chosen(part) for part in ("year", "month", "day"))
         field_name = _("created")
@@ -134,7 +134,7 @@ class PushRequestChangeList(ChangeList):
         ]
 
     def _span(self) -> tuple[date, date] | None:
-        """The days of the first and of the last request. Two looks at the ends of the index."""
+        """Return the days of the first and the last request, from the two ends of the index."""
         created = self.root_queryset.order_by("pk").values_list("created_at", flat=True)
         first, last = created.first(), created.last()
         if first is None or last is None:
@@ -155,7 +155,7 @@ class PushRequestChangeList(ChangeList):
 
 
 def _dates_as_keys(lookups: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """Return ``lookups`` with the moments that bound ``field`` put as bounds of the key."""
+    """Return ``lookups`` with the bounds of ``field`` expressed as bounds of the primary key."""
     bounds = {f"{field}__gte": "pk__gte", f"{field}__lt": "pk__lt"}
     translated = dict(lookups)
     for name, bound in bounds.items():

@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 from ..models import Delivery, PushRequest
 from ..states import DeliveryStatus
 from .badges import delivery_badge
-from .times import duration
+from .formatting import duration
 
 PER_PAGE: Final = 100
-#: The query parameter that holds the number of the page.
+#: The query parameter with the number of the page.
 PAGE_PARAMETER: Final = "deliveries"
 
 
@@ -35,9 +35,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """Some deliveries of a request, and which pages are beside them.
+    """One page of the deliveries of a request, and whether there are others.
 
-    Nothing is counted: whether there is a next page shows in one row more than fits.
+    Nothing is counted: there is a next page if one more row than fits was found.
     """
 
     lines: list[Line]
@@ -63,11 +63,11 @@ class DeliveryPage:
 
 
 def delivery_page(request: PushRequest, number: str) -> DeliveryPage:
-    """Return page ``number`` of the deliveries of ``request``; the first if it is no number."""
+    """Return page ``number`` of the deliveries of ``request``, by default the first."""
     page = int(number) if number.isdecimal() and len(number) < 6 else 1
     page = max(page, 1)
     start = (page - 1) * PER_PAGE
-    # What needs a look comes first.
+    # Those that need attention come first.
     rank = Case(When(status=DeliveryStatus.ACCEPTED, then=1), default=0)
     ordered = request.deliveries.order_by(rank, "pk")
     rows = list(ordered[start : start + PER_PAGE + 1])

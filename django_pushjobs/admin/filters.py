@@ -1,7 +1,4 @@
-"""The filters beside the list of push requests.
-
-None of them looks for its choices in that table.
-"""
+"""The filters of the list of push requests. None of them reads that table for its choices."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class BackendFilter(admin.SimpleListFilter):
-    """The aliases in the settings; one that is not there any more can be given in the URL."""
+    """The aliases in the settings. One that has been removed can still be given in the URL."""
 
     title = _("backend")
     parameter_name = "backend"
@@ -45,13 +42,13 @@ class BackendFilter(admin.SimpleListFilter):
 
 
 class ClientFilter(admin.SimpleListFilter):
-    """The clients, where they are few; of many only the chosen one is listed."""
+    """The clients, if there are few. If there are many, only the chosen one is listed."""
 
     title = _("client")
     parameter_name = "client"
 
     FEW: Final = 30
-    #: The value that stands for requests of our own code.
+    #: The value for requests without a client, submitted by the project itself.
     NOBODY: Final = "none"
 
     def lookups(
@@ -66,7 +63,7 @@ class ClientFilter(admin.SimpleListFilter):
     @property
     def _chosen(self) -> int | None:
         value = self.value() or ""
-        # Longer numbers are no keys; a database would refuse them.
+        # Longer numbers are not keys; a database would reject them.
         return int(value) if value.isdecimal() and len(value) < 19 else None
 
     def queryset(
@@ -80,7 +77,7 @@ class ClientFilter(admin.SimpleListFilter):
 
 
 class CreatedFilter(admin.SimpleListFilter):
-    """The latest requests, as a range of keys, which are ordered by time."""
+    """The most recent requests, as a range of primary keys, which are ordered by time."""
 
     title = _("created")
     parameter_name = "within"

@@ -1,4 +1,4 @@
-"""The life of one push request, step by step."""
+"""The timeline of one push request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 
 from ..models import Attempt, PushRequest
 from ..states import Status
-from .times import duration, moment
+from .formatting import duration, moment
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened, or that is going to.
+    """One thing that has happened, or that is going to happen.
 
-    :param gap: how long after the step before it; for what is still to come, how far from now.
+    :param gap: the time since the step before; for a step that is still to come, the time until it.
     """
 
     label: str
@@ -33,13 +33,10 @@ class Step:
 
 
 def timeline(request: PushRequest, now: datetime) -> list[Step]:
-    """Return what is known of ``request``, in the order of time.
-
-    Attempts that did not end it at once are in its journal.
-    """
+    """Return the steps of ``request`` in chronological order, with the attempts in its journal."""
     steps: list[Step] = []
     before: datetime | None = None
-    # Sorting is stable: steps of the same moment keep the order in which they happen.
+    # Sorting is stable: simultaneous steps keep the order in which they happen.
     for label, at in sorted(_moments(request), key=_time):
         if at > now:
             gap = _("in %(duration)s") % {"duration": duration(at - now)}
@@ -62,13 +59,13 @@ def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
         yield _attempt_label(entry), entry.finished_at
     times = [
         (_("created"), request.created_at),
-        # Until then it waits; afterwards "queued" says the same, and more.
+        # Once it is queued, it no longer matters that it had to wait.
         (_("not before"), request.send_at if request.queued_at is None else None),
         (_("queued"), request.queued_at),
         (_("started attempt %(attempt)s of %(limit)s") % attempt, request.started_at),
-        (_("cancel requested"), request.cancel_requested_at),
+        (_("cancellation requested"), request.cancel_requested_at),
         (_("next attempt"), _unless_same(request.next_attempt_at, request.send_at)),
-        (_("the worker's claim ends unless renewed"), request.lease_expires_at),
+        (_("the worker's claim expires unless it is renewed"), request.lease_expires_at),
         (request.get_status_display(), request.finished_at),
     ]
     if not request.is_final or request.status == Status.EXPIRED:

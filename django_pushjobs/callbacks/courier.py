@@ -1,4 +1,4 @@
-"""One attempt over HTTP: signed, to an address that was checked, with a time limit."""
+"""One attempt over HTTP: signed, to an address that was checked, and bounded in time and size."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..transport.exchanges import exchange
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import signing
-from .verdicts import Answer
+from .results import AttemptResult
 
-#: Seconds for one attempt, from the look-up of the host to the last byte that is read.
+#: Seconds for one attempt, from resolving the host to the last byte that is read.
 TIMEOUT: Final = 15.0
 #: Seconds to connect to one address.
 CONNECT_TIMEOUT: Final = 5.0
-#: Bytes of an answer's body that are read.
+#: Bytes of a response body that are read.
 MAX_READ: Final = 4_096
 #: The most origins that one courier keeps connections to.
 MAX_ORIGINS: Final = 100
@@ -35,13 +35,13 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Courier:
-    """Posts to the URLs of one endpoint, over connections that :meth:`close` closes.
+    """Posts events to the URLs of an endpoint, over connections that live as long as it does.
 
-    Redirects are not followed, and proxies from the environment are not used. The host is looked up
-    and checked for every new connection, and its certificate is verified.
+    Redirects are not followed, and proxies named by the environment are not used. The host is
+    resolved and checked at every connect, and its certificate is verified.
 
-    :param secrets: all of them sign, the newest first.
-    :param size: the most posts to one origin at a time.
+    :param secrets: the secrets to sign with, the newest first.
+    :param size: how many posts may be in flight at the same time.
     :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     """
@@ -63,16 +63,19 @@ class Courier:
             lookup=lookup,
         )
 
-    def post(self, event: CallbackEvent, url: str) -> Answer:
-        """Make one attempt at ``event``. Whatever happens, the result is an answer."""
+    def post(self, event: CallbackEvent, url: str) -> AttemptResult:
+        """Make one attempt at ``event``. Failures are results as well, not exceptions."""
         started_at, began = timezone.now(), time.monotonic()
         found: dict[str, Any]
         try:
             found = self._post(event, url, int(started_at.timestamp()))
         except DestinationRefused as refused:
             found = {"error_code": refused.code}
-        return Answer(
-            started_at=started_at, latency=round((time.monotonic() - began) * 1_000), **found
+        return AttemptResult(
+            event=event,
+            started_at=started_at,
+            latency=round((time.monotonic() - began) * 1_000),
+            **found,
         )
 
     def close(self) -> None:
@@ -107,7 +110,7 @@ class Courier:
 
 
 def body_of(event: CallbackEvent) -> bytes:
-    """Return the body, the same at every attempt."""
+    """Return the body of ``event``; it is the same at every attempt."""
     at: datetime = event.created_at.astimezone(UTC)
     timestamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return _to_json({"type": event.type, "timestamp": timestamp, "data": event.data}).encode()

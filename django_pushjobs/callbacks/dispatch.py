@@ -1,4 +1,4 @@
-"""Ringing for the senders, which nothing depends on and nobody waits for."""
+"""Enqueue the jobs that call endpoints, after the commit that wrote their events."""
 
 from __future__ import annotations
 
@@ -16,44 +16,46 @@ logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Rings for the endpoints of one process, from a thread of its own."""
+    """Enqueues the endpoints of one process, in a thread of its own."""
 
     def __init__(self) -> None:
-        self._waiting: set[UUID] = set()
+        self._pending: set[UUID] = set()
         self._thread = ThreadPoolExecutor(1, "callbacks-dispatch")
 
-    def enqueue(self, endpoint_ids: set[UUID]) -> None:
-        idle = not self._waiting
-        self._waiting.update(endpoint_ids)
-        if idle:
-            self._thread.submit(self._ring_waiting)
+    def add(self, endpoint_ids: set[UUID]) -> None:
+        """Enqueue these endpoints soon, together with whatever is added until then."""
+        is_idle = not self._pending
+        self._pending.update(endpoint_ids)
+        if is_idle:
+            self._thread.submit(self._enqueue_pending)
 
-    def _ring_waiting(self) -> None:
-        ids = set(self._waiting)
-        self._waiting.clear()
-        _ring(ids)
+    def _enqueue_pending(self) -> None:
+        ids = set(self._pending)
+        self._pending.clear()
+        _enqueue_now(ids)
 
 
 _dispatcher = PerProcess(Dispatcher)
 
 
 def enqueue(endpoint_ids: Iterable[UUID]) -> None:
-    """Ring for endpoints with events that are due. Without Redis, the relay rings later.
+    """Enqueue a job for each of these endpoints. If Redis is down, the relay does so later.
 
-    In ``rqgeventworker`` a thread of its own does it: the writer, who commits for all greenlets of
-    the process, has no time to wait for Redis. What comes together is rung for together.
+    In ``rqgeventworker`` a separate thread does it: the writer, which commits on behalf of all
+    greenlets of the process, must not wait for Redis. Endpoints that arrive at the same time are
+    enqueued together.
     """
     ids = set(endpoint_ids)
     if not ids:
         return
     if cooperative():
-        _dispatcher().enqueue(ids)
+        _dispatcher().add(ids)
     else:
-        _ring(ids)
+        _enqueue_now(ids)
 
 
-def _ring(ids: set[UUID]) -> None:
+def _enqueue_now(ids: set[UUID]) -> None:
     try:
         enqueue_callbacks(ids)
     except Unavailable as error:
-        logger.warning("The doorbell for %d endpoints failed: %s", len(ids), error)
+        logger.warning("could not enqueue %d callback endpoints: %s", len(ids), error)

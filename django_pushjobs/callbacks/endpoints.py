@@ -1,7 +1,8 @@
-"""What people do to endpoints: register, change, rotate, pause, resume, test."""
+"""What is done to endpoints: register, change, rotate, pause, resume, disable, test, delete."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -12,15 +13,26 @@ from django.utils import timezone
 
 from ..conf import conf
 from ..exceptions import DestinationRefused, FieldError, InvalidCallbackEndpoint
-from ..models import ApiClient, CallbackEndpoint, CallbackEvent, EndpointState, EventType
+from ..models import (
+    ApiClient,
+    CallbackEndpoint,
+    CallbackEvent,
+    CallbackStatus,
+    DisabledReason,
+    EndpointState,
+    EventType,
+)
 from ..models.encryption import encrypt
 from ..transport import destinations
 from . import dispatch, outbox, signing
+from .endpoint_cache import endpoint_cache
 
-#: Endpoints of one client at most: each of them gets every event.
+logger = logging.getLogger(__name__)
+
+#: Endpoints per client: every one of them gets every event.
 MAX_ENDPOINTS: Final = 20
 
-#: What an endpoint may choose to hear of. A test comes whatever it has chosen.
+#: The event types that an endpoint may choose from. It gets tests whatever it has chosen.
 CHOICES: Final = tuple(t.value for t in EventType if t is not EventType.ENDPOINT_TEST)
 
 
@@ -31,16 +43,16 @@ def register(
     event_types: Sequence[str] = (),
     lookup: destinations.Lookup | None = None,
 ) -> tuple[CallbackEndpoint, str]:
-    """Register an endpoint, and return it with its secret, which is shown this once.
+    """Register an endpoint, and return it with its secret, which cannot be read again.
 
-    :param event_types: what it hears of; none means everything.
+    :param event_types: what it is called for; none means everything.
     :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
-    :raises InvalidCallbackEndpoint: the URL may not be called, an event type is not known, or
-        the client has :data:`MAX_ENDPOINTS` already.
+    :raises InvalidCallbackEndpoint: the URL may not be called, an event type is unknown, or the
+        client already has :data:`MAX_ENDPOINTS`.
     """
-    errors = [*_wrong_url(url, lookup), *_wrong_types(event_types)]
+    errors = [*_url_errors(url, lookup), *_type_errors(event_types)]
     if client.callback_endpoints.count() >= MAX_ENDPOINTS:
-        errors.append(FieldError("", f"there are {MAX_ENDPOINTS} endpoints already", "too_many"))
+        errors.append(FieldError("", f"there are already {MAX_ENDPOINTS} endpoints", "too_many"))
     if errors:
         raise InvalidCallbackEndpoint(errors)
     secret = signing.new_secret()
@@ -50,7 +62,7 @@ def register(
         event_types=list(dict.fromkeys(event_types)),
         encrypted_secret=encrypt(secret),
     )
-    outbox.directory.forget()
+    endpoint_cache.clear()
     return endpoint, secret
 
 
@@ -61,10 +73,10 @@ def change(
     event_types: Sequence[str] | None = None,
     lookup: destinations.Lookup | None = None,
 ) -> CallbackEndpoint:
-    """Change what is given; see :func:`register`. The state stays as it is."""
+    """Change what is given, with the errors of :func:`register`. The state stays as it is."""
     errors = [
-        *(_wrong_url(url, lookup) if url is not None else ()),
-        *(_wrong_types(event_types) if event_types is not None else ()),
+        *(_url_errors(url, lookup) if url is not None else ()),
+        *(_type_errors(event_types) if event_types is not None else ()),
     ]
     if errors:
         raise InvalidCallbackEndpoint(errors)
@@ -73,15 +85,15 @@ def change(
     if event_types is not None:
         endpoint.event_types = list(dict.fromkeys(event_types))
     endpoint.save(update_fields=["url", "event_types"])
-    outbox.directory.forget()
+    endpoint_cache.clear()
     return endpoint
 
 
 def rotate(endpoint: CallbackEndpoint) -> str:
     """Give ``endpoint`` a new secret, and return it.
 
-    The one before it signs as well for ``CALLBACK_ROTATION`` seconds, so that the third party can
-    change over; the one before that does not sign any more.
+    For ``CALLBACK_ROTATION`` seconds callbacks are signed with the previous secret as well, so that
+    the third party can switch over. An older one is not used any more.
     """
     secret = signing.new_secret()
     endpoint.encrypted_previous_secret = endpoint.encrypted_secret
@@ -99,17 +111,17 @@ def rotate(endpoint: CallbackEndpoint) -> str:
 
 
 def pause(endpoint: CallbackEndpoint) -> None:
-    """Call ``endpoint`` no more until it is resumed; its events wait. A disabled one stays so."""
+    """Do not call ``endpoint`` until it is resumed; its events wait. A disabled one stays as is."""
     rows = CallbackEndpoint.objects.filter(pk=endpoint.pk, state=EndpointState.ACTIVE)
     if rows.update(state=EndpointState.PAUSED):
         endpoint.state = EndpointState.PAUSED
-    outbox.directory.forget()
+    endpoint_cache.clear()
 
 
 def resume(endpoint: CallbackEndpoint) -> None:
     """Call ``endpoint`` again, whether it was paused or disabled, as if it had never failed.
 
-    What it missed while it was disabled is not sent by itself: see
+    Events that it missed while it was disabled are not sent on their own; see
     :func:`~.replays.replay_since`.
     """
     fresh: dict[str, object] = {
@@ -122,18 +134,46 @@ def resume(endpoint: CallbackEndpoint) -> None:
     for name, value in fresh.items():
         setattr(endpoint, name, value)
     endpoint.save(update_fields=list(fresh))
-    outbox.directory.forget()
+    endpoint_cache.clear()
     dispatch.enqueue([endpoint.pk])
+
+
+def disable(endpoint: CallbackEndpoint, reason: DisabledReason, *, using: str) -> None:
+    """Disable ``endpoint`` in the current transaction.
+
+    Its pending events are set aside. The client's other endpoints, if any, are told.
+    """
+    now = timezone.now()
+    endpoint.state, endpoint.reason, endpoint.disabled_at = EndpointState.DISABLED, reason, now
+    endpoint.save(using=using, update_fields=["state", "reason", "disabled_at"])
+    pending = endpoint.events.using(using).pending()
+    pending.update(status=CallbackStatus.FAILED, next_attempt_at=None, finished_at=now)
+    others = CallbackEndpoint.objects.using(using).filter(client=endpoint.client_id)
+    data = {
+        "endpoint_id": str(endpoint.pk),
+        "reason": reason.value,
+        "failing_since": endpoint.failing_since and endpoint.failing_since.isoformat(),
+    }
+    outbox.store(
+        [
+            outbox.new_event(other, EventType.ENDPOINT_DISABLED, data)
+            for other in others.filter(state=EndpointState.ACTIVE).exclude(pk=endpoint.pk)
+            if other.wants(EventType.ENDPOINT_DISABLED)
+        ],
+        using=using,
+    )
+    endpoint_cache.clear()
+    logger.warning("callback endpoint %s has been disabled: %s", endpoint.pk, reason.value)
 
 
 def delete(endpoint: CallbackEndpoint) -> None:
     """Delete ``endpoint`` with its events."""
     endpoint.delete()
-    outbox.directory.forget()
+    endpoint_cache.clear()
 
 
 def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
-    """Send a test event to ``endpoint``, and return it; look at its attempts later."""
+    """Write a test event for ``endpoint``, and return it; its attempts are made by a job."""
     event = outbox.new_event(
         endpoint, EventType.ENDPOINT_TEST, {"endpoint_id": str(endpoint.pk), "test": True}
     )
@@ -144,7 +184,10 @@ def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
 
 
 class CallbackUrls:
-    """Which URLs the push requests of one client may name; reads its endpoints once, if at all."""
+    """The URLs that the push requests of one client may name.
+
+    Reads the client's endpoints once, and only if a request names a URL.
+    """
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -154,17 +197,19 @@ class CallbackUrls:
         return list(self._client.callback_endpoints.only("url"))
 
     def errors_in(self, url: str) -> Iterator[FieldError]:
-        """Yield what is wrong with a ``callback_url``; an empty one is always right."""
+        """Yield what is wrong with a ``callback_url``; an empty one is always fine."""
         if not url:
             return
         if not self._client.may_set_callback_url:
-            yield FieldError("/callback_url", "this client may not set it", "not_allowed")
+            yield FieldError(
+                "/callback_url", "this client may not set a callback URL", "not_allowed"
+            )
         elif not any(endpoint.has_origin_of(url) for endpoint in self._endpoints):
-            detail = "none of the client's endpoints is at this host"
+            detail = "none of the client's endpoints has this scheme, host and port"
             yield FieldError("/callback_url", detail, "unknown_origin")
 
 
-def _wrong_url(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:
+def _url_errors(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:
     try:
         destinations.check(url, lookup=lookup)
     except DestinationRefused as refused:
@@ -172,9 +217,11 @@ def _wrong_url(url: str, lookup: destinations.Lookup | None) -> list[FieldError]
     return []
 
 
-def _wrong_types(event_types: Sequence[str]) -> list[FieldError]:
+def _type_errors(event_types: Sequence[str]) -> list[FieldError]:
     return [
-        FieldError(f"/event_types/{index}", f"is none of {', '.join(CHOICES)}", "invalid_choice")
+        FieldError(
+            f"/event_types/{index}", f"must be one of {', '.join(CHOICES)}", "invalid_choice"
+        )
         for index, event_type in enumerate(event_types)
         if event_type not in CHOICES
     ]

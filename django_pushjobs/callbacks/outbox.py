@@ -1,10 +1,8 @@
-"""Events, written in the transaction that makes them true."""
+"""The outbox: events are written in the transaction that makes them true."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -23,9 +21,7 @@ from ..models import (
 )
 from ..states import Status
 from . import dispatch
-
-#: Seconds for which a process believes that it knows the endpoints.
-KNOWN_FOR: Final = 1.0
+from .endpoint_cache import endpoint_cache
 
 _TYPES: Final = {
     Status.SUCCEEDED: EventType.COMPLETED,
@@ -37,12 +33,13 @@ _TYPES: Final = {
 
 
 def record(changes: Sequence[Change], *, using: str) -> None:
-    """Write the events of the ends among ``changes``, and ring once they are committed.
+    """Write the events for those of ``changes`` that ended a push request.
 
-    Call it inside the transaction. For clients without endpoints it costs a look at a dict; for
-    the others two statements, whatever the number of changes.
+    Call it inside the transaction; the endpoints are enqueued after its commit. For clients
+    without endpoints it costs a dictionary lookup, for all others together two statements, however
+    many changes there are.
     """
-    endpoints = directory.endpoints(using)
+    endpoints = endpoint_cache.by_client(using)
     ends = [c for c in changes if c.client_id in endpoints and c.status in _TYPES]
     if not ends:
         return
@@ -54,19 +51,19 @@ def record(changes: Sequence[Change], *, using: str) -> None:
             for change in ends
             if (row := details.get(change.request_id)) is not None
             for endpoint in endpoints[row.client_id or 0]
-            if endpoint.wants(_TYPES[change.status]) and _is_meant(endpoint, row.callback_url)
+            if endpoint.wants(_TYPES[change.status]) and _is_addressed(endpoint, row.callback_url)
         ],
         using=using,
     )
 
 
-def _is_meant(endpoint: CallbackEndpoint, callback_url: str) -> bool:
-    """Whether ``endpoint`` is called for a request: all are, unless the request names a URL."""
+def _is_addressed(endpoint: CallbackEndpoint, callback_url: str) -> bool:
+    """Whether ``endpoint`` is called about a request that names ``callback_url``, if any."""
     return not callback_url or endpoint.has_origin_of(callback_url)
 
 
 def store(events: Sequence[CallbackEvent], *, using: str) -> None:
-    """Write ``events`` in the transaction that runs, and ring for them after its commit."""
+    """Write ``events`` in the current transaction, and enqueue their endpoints after its commit."""
     if not events:
         return
     CallbackEvent.objects.using(using).bulk_create(events)
@@ -82,7 +79,7 @@ def new_event(
     request_id: UUID | None = None,
     **fields: Any,
 ) -> CallbackEvent:
-    """Return an event to :func:`store`: due now, or set aside where the endpoint is disabled."""
+    """Return an event to :func:`store`: due now, or set aside if the endpoint is disabled."""
     now = timezone.now()
     fields.setdefault("created_at", now)
     if endpoint.state == EndpointState.DISABLED:
@@ -115,30 +112,3 @@ def _event(change: Change, endpoint: CallbackEndpoint, row: PushRequest) -> Call
         url=row.callback_url,
         created_at=change.at,
     )
-
-
-class Directory:
-    """The endpoints of all clients, as they were a moment ago."""
-
-    def __init__(self) -> None:
-        self._endpoints: Mapping[int, list[CallbackEndpoint]] = {}
-        self._read_at = float("-inf")
-
-    def endpoints(self, using: str) -> Mapping[int, Iterable[CallbackEndpoint]]:
-        """Return the endpoints of each client that has some, by the key of the client."""
-        if time.monotonic() - self._read_at > KNOWN_FOR:
-            found = defaultdict(list)
-            rows = CallbackEndpoint.objects.using(using).only(
-                "client_id", "event_types", "state", "url"
-            )
-            for endpoint in rows.order_by():
-                found[endpoint.client_id].append(endpoint)
-            self._endpoints, self._read_at = dict(found), time.monotonic()
-        return self._endpoints
-
-    def forget(self) -> None:
-        """Look again next time: this process has just changed one."""
-        self._read_at = float("-inf")
-
-
-directory = Directory()

@@ -1,4 +1,4 @@
-"""Sending again what was sent, or given up: with the same id and the same body."""
+"""Send events again that were delivered or have failed, with the same id and the same body."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from . import dispatch
 
 
 def replay(event: CallbackEvent) -> bool:
-    """Send one event again. False: it waits for an attempt anyway, or its endpoint is disabled."""
+    """Send one event again. False if an attempt is due anyway, or if its endpoint is disabled."""
     return bool(_replay([event.endpoint], since=None, pk=event.pk))
 
 
 def replay_since(
     since: datetime, *, endpoints: Iterable[CallbackEndpoint], failed_only: bool = False
 ) -> int:
-    """Send again what happened at ``since`` or later, and return how many events that are.
+    """Send all events since ``since`` again, and return how many there are.
 
     :param since: aware.
-    :param endpoints: those of them that are disabled are left out.
-    :param failed_only: leave out what was delivered.
+    :param endpoints: disabled ones among them are skipped.
+    :param failed_only: skip events that were delivered.
     """
     status = [CallbackStatus.FAILED] if failed_only else _ENDED
     return _replay(endpoints, since=since, status__in=status)
@@ -36,8 +36,8 @@ _ENDED = [CallbackStatus.FAILED, CallbackStatus.DELIVERED]
 def _replay(
     endpoints: Iterable[CallbackEndpoint], since: datetime | None, **condition: object
 ) -> int:
-    living = [e.pk for e in endpoints if e.state != EndpointState.DISABLED]
-    ended = CallbackEvent.objects.filter(endpoint__in=living, status__in=_ENDED)
+    enabled = [e.pk for e in endpoints if e.state != EndpointState.DISABLED]
+    ended = CallbackEvent.objects.filter(endpoint__in=enabled, status__in=_ENDED)
     events = ended.filter(**condition)
     if since is not None:
         events = events.filter(pk__gte=first_uuid(since), created_at__gte=since)
@@ -48,5 +48,5 @@ def _replay(
         finished_at=None,
     )
     if again:
-        dispatch.enqueue(living)
+        dispatch.enqueue(enabled)
     return again

@@ -1,4 +1,4 @@
-"""Secrets and signatures, as Standard Webhooks 1.0.0 has them.
+"""Secrets and signatures, as specified by Standard Webhooks 1.0.0.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Final
 
 PREFIX: Final = "whsec_"
-#: Bytes of a secret: 24 to 64 by the specification.
+#: Bytes of a secret; the specification allows 24 to 64.
 SECRET_BYTES: Final = 32
 
 
@@ -24,10 +24,10 @@ def new_secret() -> str:
 
 
 def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the signature of one message under one secret: ``v1,`` and base64.
+    """Return the signature of one message with one secret: ``v1,`` and base64.
 
     :param timestamp: unix seconds of this attempt.
-    :raises ValueError: ``secret`` is no secret of 24 to 64 bytes.
+    :raises ValueError: ``secret`` is not a secret of 24 to 64 bytes.
     """
     signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
     digest = hmac.digest(_key(secret), signed, hashlib.sha256)
@@ -37,7 +37,7 @@ def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
 def headers(
     secrets: Iterable[str], *, message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """Return the three headers of one attempt, signed under each of ``secrets``.
+    """Return the three headers of one attempt, signed with each of ``secrets``.
 
     :raises ValueError: see :func:`sign`.
     """
@@ -57,5 +57,5 @@ def _key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not 24 <= len(key) <= 64:
-        raise ValueError("a secret is whsec_ and 24 to 64 bytes as base64")
+        raise ValueError("a secret must be whsec_ followed by 24 to 64 bytes as base64")
     return key

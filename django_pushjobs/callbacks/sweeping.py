@@ -1,4 +1,4 @@
-"""What the relay does for callbacks: ring for what nobody rang for, and prune."""
+"""What the relay does for callbacks: enqueue endpoints whose job was lost, and prune."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..models.identifiers import first_uuid
 from ..runtime.processes import is_dead
 from . import dispatch
 
-#: Rows that one sweep deals with at most.
+#: Rows that are handled in one go.
 LIMIT = 1_000
 
 
 def sweep() -> int:
-    """Ring for the endpoints for which events are due, and return how many there were.
+    """Enqueue the endpoints for which events are due, and return how many there are.
 
-    One query, which looks into the index of the events once for each endpoint. The claims of
-    senders that are gone are taken over by the next one.
+    One query, which probes the index of the events once per endpoint. Endpoints whose claim is held
+    by a live job are left alone; the claims of jobs that are gone are taken over.
     """
     now = timezone.now()
-    waiting = CallbackEndpoint.objects.callable(now).with_due_events(now).order_by()
-    rows = waiting.values_list("pk", "owner", "lease_expires_at")[:LIMIT]
+    endpoints = CallbackEndpoint.objects.callable(now).with_due_events(now).order_by()
+    rows = endpoints.values_list("pk", "owner", "lease_expires_at")[:LIMIT]
     due = {
         pk
         for pk, owner, lease_expires_at in rows
@@ -35,8 +35,10 @@ def sweep() -> int:
 
 
 def prune() -> int:
-    """Delete up to :data:`LIMIT` callbacks that are older than ``CALLBACK_RETENTION``, with their
-    attempts, whether or not they were delivered; return how many."""
+    """Delete up to :data:`LIMIT` events older than ``CALLBACK_RETENTION``, and return how many.
+
+    Their attempts are deleted as well, and it does not matter whether they were delivered.
+    """
     before = first_uuid(timezone.now() - timedelta(seconds=conf().CALLBACK_RETENTION))
     old = CallbackEvent.objects.filter(pk__lt=before).order_by("pk")
     ids = list(old.values_list("pk", flat=True)[:LIMIT])

@@ -1,6 +1,7 @@
-"""Devices that a project keeps in the tables of django-push-notifications or fcm-django.
+"""Devices in the tables of django-push-notifications or fcm-django.
 
-Both are read as they are, so such a project can push through us before it moves anything.
+They are read as they are, so a project that uses one of these apps can push without migrating any
+data.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from .resolvers import key_problem, pages, slices
 
 
 class ForeignResolver(BaseResolver):
-    """``{"user": key}`` where the devices are in tables of another app.
+    """``{"user": key}`` for devices in the tables of another app.
 
     :param models: backend alias -> name of a model of that app.
+    :raises ImproperlyConfigured: the app is not installed.
+    :raises ValueError: a model is not one of :attr:`columns`.
     """
 
     #: Label of the app.
     app: ClassVar[str]
-    #: Name of a model -> columns that make its address.
+    #: Name of a model -> the columns that its address is made of.
     columns: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init__(self, *, kind: str, models: Mapping[str, str]) -> None:
@@ -35,7 +38,7 @@ class ForeignResolver(BaseResolver):
         for name in models.values():
             if name not in self.columns:
                 known = ", ".join(self.columns)
-                raise ValueError(f"{name!r} is no model of {self.app} that is known ({known})")
+                raise ValueError(f"{name!r} is not one of the models of {self.app} ({known})")
         self.models = models
 
     def validate(self, value: Any) -> str | None:
@@ -51,7 +54,7 @@ class ForeignResolver(BaseResolver):
                 yield self.address(*row)
 
     def address(self, *columns: str) -> str:
-        """Return the address as our backends want it."""
+        """Return the address in the form that our backends expect."""
         return columns[0]
 
 

@@ -1,8 +1,8 @@
-"""Users and tags -> addresses of their devices.
+"""Turn users and tags into the addresses of their devices.
 
-A resolver gives the addresses of one backend alias, that of the request: a user with a phone and a
-browser is reached at both by two requests. Addresses are read page by page, by key, so that neither
-memory nor an open cursor grows with the number of devices.
+A resolver yields the addresses that the backend of the request reaches, so it takes two requests to
+reach a user both on a phone and in a browser. Addresses are read page by page, in the order of
+their keys: memory use does not grow with the number of devices, and no cursor stays open.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from django.db.models import Model, QuerySet
 
 from ..models import Device, DeviceState, DeviceTag
 from ..recipients import BaseResolver
-from . import tag_problem
+from .validation import tag_problem
 
-#: Rows of one query.
+#: Rows per query.
 PAGE: Final = 2_000
-#: Users or tags that one query asks for.
+#: Users or tags per query.
 NAMED: Final = 500
 
 
 def pages(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield ``columns`` of all ``rows``, in the order of their keys, by a query for each page."""
+    """Yield ``columns`` of all ``rows`` in the order of their keys, with one query per page."""
     last: Any = None
     while True:
         after = rows if last is None else rows.filter(pk__gt=last)
@@ -38,18 +38,22 @@ def pages(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
 
 
 def slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield ``values`` in slices that are short enough for one query."""
     for start in range(0, len(values), NAMED):
         yield values[start : start + NAMED]
 
 
 def key_problem(value: Any, model: type[Model]) -> str | None:
-    """Return in a sentence why ``value`` is no key of ``model``, or None. Makes no query."""
+    """Return a sentence that says why ``value`` cannot be a primary key of ``model``, or None.
+
+    Makes no query.
+    """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        return "a user is named by its key"
+        return "a user is identified by a primary key"
     try:
         model._meta.pk.run_validators(model._meta.pk.to_python(value))
     except (ValidationError, ValueError, OverflowError):
-        return "this is no key of a user"
+        return "this is not the primary key of a user"
     return None
 
 
@@ -67,7 +71,7 @@ class UserResolver(BaseResolver):
 
 
 class TagResolver(BaseResolver):
-    """``{"tag": name}``: all active devices with a tag that the request's backend reaches."""
+    """``{"tag": name}``: all active devices with this tag that the request's backend reaches."""
 
     def validate(self, value: Any) -> str | None:
         return tag_problem(value)

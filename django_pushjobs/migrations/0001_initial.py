@@ -5,9 +5,9 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import django_pushjobs.models.clients
 import django_pushjobs.models.identifiers
 import django_pushjobs.models.indexes
+import django_pushjobs.models.keys
 
 
 class Migration(migrations.Migration):
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                     "is_active",
                     models.BooleanField(
                         default=True,
-                        help_text="Keys of a client that is not active are refused.",
+                        help_text="The keys of an inactive client are refused.",
                         verbose_name="active",
                     ),
                 ),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                     "rate_limit",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Calls in RATE_WINDOW seconds. Empty: as in the settings; 0: no limit.",
+                        help_text="Calls per RATE_WINDOW seconds. Leave empty to use the setting; 0 means no limit.",
                         null=True,
                         verbose_name="rate limit",
                     ),
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                     "daily_quota",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Push requests a day (UTC). Empty: as in the settings; 0: no limit.",
+                        help_text="Push requests per day (UTC). Leave empty to use the setting; 0 means no limit.",
                         null=True,
                         verbose_name="daily quota",
                     ),
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                     "max_unfinished",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="At a time, and not final. Empty: as in the settings; 0: no limit.",
+                        help_text="At the same time. Leave empty to use the setting; 0 means no limit.",
                         null=True,
                         verbose_name="unfinished push requests",
                     ),
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                     "may_set_callback_url",
                     models.BooleanField(
                         default=False,
-                        help_text="A request may name a URL of its own, at the host of an endpoint.",
+                        help_text="A push request may name its own URL, on the same host as one of the endpoints.",
                         verbose_name="may set callback URL",
                     ),
                 ),
@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                 (
                     "scopes",
                     models.JSONField(
-                        default=django_pushjobs.models.clients.all_scopes, verbose_name="scopes"
+                        default=django_pushjobs.models.keys.all_scopes, verbose_name="scopes"
                     ),
                 ),
                 (
@@ -145,7 +145,7 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=list,
-                        validators=[django_pushjobs.models.clients.validate_networks],
+                        validators=[django_pushjobs.models.keys.validate_networks],
                         verbose_name="allowed networks",
                     ),
                 ),
@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
                     "is_test",
                     models.BooleanField(
                         default=False,
-                        help_text="Whatever is asked with it goes to the sandbox; it sees nothing else.",
+                        help_text="Its push requests go to the sandbox, and it cannot see any others.",
                         verbose_name="test key",
                     ),
                 ),
@@ -210,7 +210,7 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=list,
-                        help_text="Empty: all of them.",
+                        help_text="Leave empty for all of them.",
                         verbose_name="event types",
                     ),
                 ),
@@ -245,7 +245,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=[
                             ("gone", "it answered 410 Gone"),
-                            ("failing", "every attempt failed for five days"),
+                            ("failing", "every attempt has failed for five days"),
                         ],
                         editable=False,
                         max_length=16,
@@ -331,7 +331,7 @@ class Migration(migrations.Migration):
                     "url",
                     models.CharField(
                         blank=True,
-                        help_text="Empty: that of the endpoint.",
+                        help_text="If empty, the URL of the endpoint is called.",
                         max_length=2048,
                         verbose_name="URL",
                     ),
@@ -402,7 +402,9 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(verbose_name="started")),
                 (
                     "latency",
-                    models.PositiveIntegerField(help_text="Milliseconds.", verbose_name="latency"),
+                    models.PositiveIntegerField(
+                        help_text="In milliseconds.", verbose_name="latency"
+                    ),
                 ),
                 (
                     "status_code",
@@ -418,7 +420,7 @@ class Migration(migrations.Migration):
                     "response",
                     models.TextField(
                         blank=True,
-                        help_text="The first part of the answer.",
+                        help_text="The beginning of the response body.",
                         verbose_name="response",
                     ),
                 ),
@@ -464,7 +466,7 @@ class Migration(migrations.Migration):
                     "app",
                     models.CharField(
                         blank=True,
-                        help_text="Where a user has several of ours.",
+                        help_text="Which of your apps it is, if there are several.",
                         max_length=100,
                         verbose_name="app",
                     ),
@@ -540,8 +542,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "tag of a device",
-                "verbose_name_plural": "tags of devices",
+                "verbose_name": "device tag",
+                "verbose_name_plural": "device tags",
                 "ordering": ("name",),
             },
         ),
@@ -819,7 +821,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "provider_id",
-                    models.CharField(blank=True, max_length=255, verbose_name="provider's id"),
+                    models.CharField(blank=True, max_length=255, verbose_name="provider ID"),
                 ),
                 (
                     "error_code",
@@ -873,8 +875,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("settled", "ended the request"),
-                            ("retry", "will be tried again"),
-                            ("paused", "waits for its backend"),
+                            ("retry", "will be retried"),
+                            ("paused", "waiting for its backend"),
                             ("lost", "the worker was lost"),
                         ],
                         max_length=8,

@@ -1,4 +1,4 @@
-"""The truth: what was asked, by whom, and what became of it. One module for each noun."""
+"""The truth: what was asked for, by whom, and what became of it. One module per noun."""
 
 from .attempts import Attempt, AttemptEnd
 from .callbacks import (
@@ -10,10 +10,11 @@ from .callbacks import (
     EndpointState,
     EventType,
 )
-from .clients import ApiClient, ApiKey, Scope
+from .clients import ApiClient
 from .deliveries import Delivery
 from .devices import Device, DeviceState, DeviceTag, Platform, address_hash
 from .idempotency import IdempotencyRecord
+from .keys import ApiKey, Scope
 from .pauses import Pause
 from .push_requests import BULKY, PushRequest
 

@@ -1,4 +1,4 @@
-"""What happened at each attempt that did not end its request at once."""
+"""The journal of a push request: its attempts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class AttemptEnd(models.TextChoices):
     """How an attempt ended."""
 
     SETTLED = "settled", _("ended the request")
-    RETRY = "retry", _("will be tried again")
-    PAUSED = "paused", _("waits for its backend")
+    RETRY = "retry", _("will be retried")
+    PAUSED = "paused", _("waiting for its backend")
     LOST = "lost", _("the worker was lost")
 
 
 class Attempt(models.Model):
-    """The journal of a push request.
+    """One entry in the journal of a push request.
 
-    A first attempt that ends its request is told by the request itself and stands in no journal:
-    that is most of them, and their writing would be most of the work.
+    If the first attempt ends its request, the request itself says so, and there is no entry: that
+    is the common case, and writing entries for it would be most of the work.
     """
 
     request = models.ForeignKey(
@@ -32,7 +32,7 @@ class Attempt(models.Model):
     end = models.CharField(_("end"), max_length=8, choices=AttemptEnd.choices)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error = models.TextField(_("error"), blank=True)
-    #: Code of an outcome ("" for accepted) -> addresses that had it at this attempt.
+    #: Code of an outcome ("" for accepted) -> number of addresses with it in this attempt.
     codes = models.JSONField(_("outcomes"), default=dict)
     started_at = models.DateTimeField(_("started"), null=True)
     finished_at = models.DateTimeField(_("finished"))

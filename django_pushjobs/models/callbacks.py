@@ -1,4 +1,4 @@
-"""Where third parties are told what became of their push requests, and what they were told."""
+"""Callbacks: the endpoints of third parties, the events for them, and the attempts made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .push_requests import PushRequest
 
 
 class EventType(models.TextChoices):
-    """What a callback tells."""
+    """What a callback is about."""
 
     COMPLETED = "push.request.completed", _("request completed")
     EXPIRED = "push.request.expired", _("request expired")
@@ -30,8 +30,8 @@ class EventType(models.TextChoices):
 class EndpointState(models.TextChoices):
     """Whether an endpoint is called.
 
-    Events of one that is PAUSED wait until it is resumed. Events of one that is DISABLED are set
-    aside as FAILED, and can be replayed.
+    If it is PAUSED, its events wait until it is resumed. If it is DISABLED, they are set aside as
+    FAILED, and can be replayed.
     """
 
     ACTIVE = "active", _("active")
@@ -43,11 +43,11 @@ class DisabledReason(models.TextChoices):
     """Why an endpoint is DISABLED."""
 
     GONE = "gone", _("it answered 410 Gone")
-    FAILING = "failing", _("every attempt failed for five days")
+    FAILING = "failing", _("every attempt has failed for five days")
 
 
 class CallbackStatus(models.TextChoices):
-    """Where a callback stands."""
+    """The status of a callback."""
 
     PENDING = "pending", _("pending")
     DELIVERED = "delivered", _("delivered")
@@ -56,22 +56,18 @@ class CallbackStatus(models.TextChoices):
 
 class CallbackEndpointQuerySet(models.QuerySet["CallbackEndpoint"]):
     def callable(self, now: datetime) -> CallbackEndpointQuerySet:
-        """ACTIVE, and not resting."""
+        """Those that are ACTIVE and not resting."""
         rested = Q(resting_until=None) | Q(resting_until__lte=now)
         return self.filter(rested, state=EndpointState.ACTIVE)
 
     def with_due_events(self, now: datetime) -> CallbackEndpointQuerySet:
-        """Those for which at least one event is due."""
+        """Those with at least one event that is due."""
         due = CallbackEvent.objects.due(now).filter(endpoint=OuterRef("pk"))
         return self.filter(Exists(due))
 
-    def unclaimed(self, now: datetime) -> CallbackEndpointQuerySet:
-        """Those that nobody calls at the moment."""
-        return self.filter(Q(owner="") | Q(lease_expires_at__lt=now))
-
 
 class CallbackEndpoint(models.Model):
-    """A URL of a client, and how it is doing. Only one worker calls it at a time."""
+    """A URL of a client, and how it is doing. Only one job at a time calls it."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
     client = models.ForeignKey(
@@ -79,10 +75,10 @@ class CallbackEndpoint(models.Model):
     )
     url = models.CharField(_("URL"), max_length=2_048)
     event_types = models.JSONField(
-        _("event types"), default=list, blank=True, help_text=_("Empty: all of them.")
+        _("event types"), default=list, blank=True, help_text=_("Leave empty for all of them.")
     )
 
-    # Encrypted: they sign, so they must be read again.
+    # Encrypted rather than hashed, because callbacks are signed with them.
     encrypted_secret = models.TextField(editable=False)
     encrypted_previous_secret = models.TextField(blank=True, editable=False)
     previous_secret_expires_at = models.DateTimeField(
@@ -105,7 +101,7 @@ class CallbackEndpoint(models.Model):
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
     resting_until = models.DateTimeField(_("resting until"), null=True, blank=True, editable=False)
 
-    # Who calls it: a token of the process, and until when that is believed.
+    # The claim of the job that calls it: a token of the process, and the end of its lease.
     owner = models.CharField(max_length=64, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -124,13 +120,13 @@ class CallbackEndpoint(models.Model):
         )
 
     def __str__(self) -> str:
-        # The URL may hold a token: it stays out of logs and page titles.
+        # Not the URL, which may contain a token: this ends up in logs and page titles.
         return f"{self.id}"
 
     def secrets(self, now: datetime) -> list[str]:
-        """Return the secrets that sign at ``now``, the newest first.
+        """Return the secrets to sign with at ``now``, the newest first.
 
-        :raises SecretUnreadable: the SECRET_KEY they were encrypted under is not known any more.
+        :raises SecretUnreadable: the SECRET_KEY they were encrypted with is no longer known.
         """
         stored = [self.encrypted_secret]
         expires_at = self.previous_secret_expires_at
@@ -139,11 +135,15 @@ class CallbackEndpoint(models.Model):
         return [decrypt(secret) for secret in stored]
 
     def has_origin_of(self, url: str) -> bool:
-        """Whether ``url`` leads to the same scheme, host and port."""
+        """Whether ``url`` has the same scheme, host and port."""
         return _origin(self.url) == _origin(url)
 
     def wants(self, event_type: str) -> bool:
+        """Whether it is called for events of this type."""
         return not self.event_types or event_type in self.event_types
+
+
+_PORTS = {"https": 443, "http": 80}
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -151,22 +151,19 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-_PORTS = {"https": 443, "http": 80}
-
-
 class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
     def pending(self) -> CallbackEventQuerySet:
         return self.filter(status=CallbackStatus.PENDING)
 
     def due(self, now: datetime) -> CallbackEventQuerySet:
-        """PENDING, and their time has come."""
+        """Those that are PENDING and whose time has come."""
         return self.pending().filter(next_attempt_at__lte=now)
 
 
 class CallbackEvent(models.Model):
-    """One callback to one endpoint, from the transaction that made it true to its delivery.
+    """One callback to one endpoint.
 
-    The key is its ``webhook-id``: the same at every attempt, and after a replay.
+    Its key is the ``webhook-id``: the same at every attempt, and after a replay.
     """
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
@@ -174,8 +171,8 @@ class CallbackEvent(models.Model):
         CallbackEndpoint,
         models.CASCADE,
         related_name="events",
-        # Which endpoints there are is known from a moment ago. One that was deleted since must
-        # not fail the transaction in which the results of many push requests are written.
+        # Endpoints are cached for a moment. One that has been deleted meanwhile must not fail the
+        # transaction that writes the results of many push requests.
         db_constraint=False,
         verbose_name=_("endpoint"),
     )
@@ -193,7 +190,7 @@ class CallbackEvent(models.Model):
         _("URL"),
         max_length=2_048,
         blank=True,
-        help_text=_("Empty: that of the endpoint."),
+        help_text=_("If empty, the URL of the endpoint is called."),
     )
     status = models.CharField(
         _("status"),
@@ -214,7 +211,7 @@ class CallbackEvent(models.Model):
         verbose_name_plural = _("callbacks")
         ordering = ("-id",)
         indexes = (
-            # What is asked every second, for each endpoint.
+            # The relay asks for this every second, for each endpoint.
             models.Index(
                 fields=("endpoint", "status", "next_attempt_at"), name="pushjobs_callbacks_due"
             ),
@@ -238,9 +235,9 @@ class CallbackEvent(models.Model):
 
 
 class CallbackAttempt(models.Model):
-    """One attempt at a callback, as it went."""
+    """One attempt at a callback, and what came of it."""
 
-    #: Characters that are kept of an answer.
+    #: Characters of a response that are kept.
     MAX_RESPONSE: ClassVar[int] = 1_024
 
     event = models.ForeignKey(
@@ -248,11 +245,11 @@ class CallbackAttempt(models.Model):
     )
     number = models.PositiveIntegerField(_("number"))
     started_at = models.DateTimeField(_("started"))
-    latency = models.PositiveIntegerField(_("latency"), help_text=_("Milliseconds."))
+    latency = models.PositiveIntegerField(_("latency"), help_text=_("In milliseconds."))
     status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     response = models.TextField(
-        _("response"), blank=True, help_text=_("The first part of the answer.")
+        _("response"), blank=True, help_text=_("The beginning of the response body.")
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""What became of one address."""
+"""Deliveries: what became of each address of a push request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .push_requests import PushRequest
 
 
 class Delivery(models.Model):
-    """What became of one address of a push request; written with the outcome."""
+    """One address of a push request, and its outcome. Written when the outcome is known."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     request = models.ForeignKey(
@@ -19,7 +19,7 @@ class Delivery(models.Model):
     )
     address = models.TextField(_("address"))
     status = models.CharField(_("status"), max_length=16, choices=DeliveryStatus.choices)
-    provider_id = models.CharField(_("provider's id"), max_length=255, blank=True)
+    provider_id = models.CharField(_("provider ID"), max_length=255, blank=True)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
@@ -37,5 +37,5 @@ class Delivery(models.Model):
         )
 
     def __str__(self) -> str:
-        # The address stays out of logs and page titles.
+        # Not the address: this ends up in logs and page titles.
         return f"{self.id}"

@@ -1,4 +1,4 @@
-"""Devices of our own users, and what is known of their addresses."""
+"""The devices of the project's own users, and the state of their addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Platform(models.TextChoices):
-    """What kind of device it is; ``DEVICE_BACKENDS`` says which backend reaches it."""
+    """The kind of a device; ``DEVICE_BACKENDS`` says which backend reaches it."""
 
     ANDROID = "android", _("Android")
     IOS = "ios", _("iOS")
@@ -21,24 +21,24 @@ class Platform(models.TextChoices):
 
 
 class DeviceState(models.TextChoices):
-    """Whether a device is pushed to. DROPPED is no end: a device that registers again lives."""
+    """Whether a device is pushed to. A DROPPED one becomes ACTIVE when it registers again."""
 
     ACTIVE = "active", _("active")
     DROPPED = "dropped", _("dropped")
 
 
 def address_hash(address: str) -> str:
-    """Return the SHA-256 of an address: what an index can hold, whatever the database."""
+    """Return the SHA-256 of an address: short enough for an index in every database."""
     return hashlib.sha256(address.encode()).hexdigest()
 
 
 class Device(models.Model):
-    """An address at which a user can be reached, as the app or the page on it has told us.
+    """An address at which a user can be reached, as registered by an app or a web page.
 
-    :ivar backend: the alias that reaches it, by ``DEVICE_BACKENDS`` when it was registered.
-    :ivar reason: why it is dropped: the code of the provider's verdict, or ``operator``.
-    :ivar evidence: for a verdict: ``detail``, ``push_request`` and ``delivery``.
-    :ivar registered_at: the last time; an older verdict says nothing about it.
+    :ivar backend: the alias that reaches it, from ``DEVICE_BACKENDS`` when it was registered.
+    :ivar reason: why it was dropped: the code of the provider's verdict, or ``operator``.
+    :ivar evidence: of a verdict: ``detail``, ``push_request`` and ``delivery``.
+    :ivar registered_at: the last time; earlier verdicts do not count.
     """
 
     user = models.ForeignKey(
@@ -51,7 +51,10 @@ class Device(models.Model):
     )
     platform = models.CharField(_("platform"), max_length=16, choices=Platform.choices)
     app = models.CharField(
-        _("app"), max_length=100, blank=True, help_text=_("Where a user has several of ours.")
+        _("app"),
+        max_length=100,
+        blank=True,
+        help_text=_("Which of your apps it is, if there are several."),
     )
     backend = models.CharField(_("backend"), max_length=64)
     address = models.TextField(_("address"))
@@ -83,24 +86,24 @@ class Device(models.Model):
         )
 
     def __str__(self) -> str:
-        # The address stays out of logs and page titles.
+        # Not the address: this ends up in logs and page titles.
         return f"{self.platform} {self.address_hash[:12]}"
 
     @property
     def tags(self) -> list[str]:
-        """Names of its tags, in order."""
+        """The names of its tags, sorted."""
         return sorted(tag.name for tag in self.tag_rows.all())
 
 
 class DeviceTag(models.Model):
-    """A topic that a device has chosen to hear of."""
+    """A topic that a device has subscribed to."""
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tag_rows")
     name = models.CharField(_("tag"), max_length=64)
 
     class Meta:
-        verbose_name = _("tag of a device")
-        verbose_name_plural = _("tags of devices")
+        verbose_name = _("device tag")
+        verbose_name_plural = _("device tags")
         ordering = ("name",)
         indexes = (models.Index(fields=("name", "id"), name="pushjobs_by_tag"),)
         constraints = (

@@ -1,4 +1,4 @@
-"""Secrets that must be read again, such as those that sign: encrypted under the SECRET_KEY."""
+"""Encrypt secrets that have to be read again, such as signing keys, with the SECRET_KEY."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..exceptions import SecretUnreadable
 
 
 def encrypt(secret: str) -> str:
-    """Return ``secret`` as it may be stored."""
+    """Return ``secret`` encrypted, for storage."""
     return _cipher().encrypt(secret.encode()).decode()
 
 
 def decrypt(stored: str) -> str:
-    """Return what was given to :func:`encrypt`.
+    """Return the secret that was given to :func:`encrypt`.
 
-    :raises SecretUnreadable: it was encrypted under a key that is neither ``SECRET_KEY`` nor one
-        of ``SECRET_KEY_FALLBACKS``.
+    :raises SecretUnreadable: it was encrypted with a key that is neither ``SECRET_KEY`` nor one of
+        ``SECRET_KEY_FALLBACKS``.
     """
     try:
         return _cipher().decrypt(stored.encode()).decode()
@@ -35,7 +35,7 @@ def _cipher() -> MultiFernet:
 
 
 def _derived(key: str | bytes) -> bytes:
-    # SECRET_KEY has many uses; this one shall have a key of its own.
+    # SECRET_KEY has many uses; this one gets a key of its own.
     data = key if isinstance(key, bytes) else key.encode()
     digest = hashlib.blake2b(data, digest_size=32, person=b"pushjobs.secrets").digest()
     return base64.urlsafe_b64encode(digest)

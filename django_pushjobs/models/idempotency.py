@@ -1,4 +1,4 @@
-"""What was answered to calls that a client may repeat."""
+"""The responses to calls that a client may repeat."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .clients import ApiClient
 
 
 class IdempotencyRecord(models.Model):
-    """The answer to one call with an ``Idempotency-Key``, stored with the rows that it made.
+    """The response to a call with an ``Idempotency-Key``, stored together with the rows it created.
 
-    That a client has one record for a key is what makes two calls at the same moment one: the
-    database lets the second in only when the first has committed, and then refuses it.
+    The unique constraint makes one of two simultaneous calls: the database holds the second one
+    back until the first has committed, and then rejects it.
     """
 
     client = models.ForeignKey(ApiClient, models.CASCADE, related_name="+")
-    #: SHA-256 of the key: alike in every collation, and of no use to whoever reads it.
+    #: SHA-256 of the key: independent of the collation, and useless to whoever reads it.
     key = models.CharField(max_length=64)
     #: SHA-256 of method, path and canonical body.
     fingerprint = models.CharField(max_length=64)

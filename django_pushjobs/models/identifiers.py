@@ -1,4 +1,4 @@
-"""Keys: time-ordered for requests, derived for deliveries."""
+"""Primary keys: ordered by time for push requests, derived for deliveries."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from hashlib import sha1
 def time_ordered_uuid() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562, section 5.7): 48 bits of unix milliseconds, then random.
 
-    New rows land side by side in the index, and the key sorts by creation. The random part
-    comes from the kernel, so forked processes never repeat one another.
+    New rows end up next to each other in the index, and keys sort by creation. The random part
+    comes from the kernel, so forked processes never produce the same key.
     """
     milliseconds = time.time_ns() // 1_000_000
     return _version_7((milliseconds << 80) | int.from_bytes(os.urandom(10)))
 
 
 def first_uuid(moment: datetime) -> uuid.UUID:
-    """Return the lowest key that :func:`time_ordered_uuid` could give at ``moment``.
+    """Return the lowest key that :func:`time_ordered_uuid` could return at ``moment``.
 
-    So a range of time is a range of keys, and the primary key is its index.
+    It makes a range of time a range of keys, so that the primary key serves as its index.
 
-    :param moment: aware; before 1970 it counts as 1970.
+    :param moment: aware; anything before 1970 counts as 1970.
     """
     milliseconds = max(0, int(moment.timestamp() * 1_000))
     return _version_7(milliseconds << 80)
@@ -41,18 +41,18 @@ def _of_version(version: int, value: int) -> uuid.UUID:
 
 
 def delivery_id(request_id: uuid.UUID, address: str) -> uuid.UUID:
-    """Return the stable id of one address of one request.
+    """Return the stable id of one address of one push request.
 
-    Derived, not drawn: a resend after a crash carries the same id, so the provider can replace
-    the first message by the second instead of showing two.
+    It is derived rather than random: a resend after a crash carries the same id, so the provider
+    can replace the first message with the second instead of showing both.
 
-    What :func:`uuid.uuid5` returns, in half the time: there is one for every push.
+    The result is that of :func:`uuid.uuid5`, in half the time: every push needs one.
     """
     digest = sha1(request_id.bytes + address.encode(), usedforsecurity=False).digest()
     return _of_version(5, int.from_bytes(digest[:16]))
 
 
 def part_id(request_id: uuid.UUID, number: int) -> uuid.UUID:
-    """Return the key of a part of a large request: the same whoever makes it, and of its time."""
+    """Return the key of a part of a large request: always the same, with the request's time."""
     chance = uuid.uuid5(request_id, f"part {number}").int & ((1 << 80) - 1)
     return _version_7((request_id.int >> 80 << 80) | chance)

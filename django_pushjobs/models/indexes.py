@@ -1,4 +1,4 @@
-"""Indexes of some of the rows."""
+"""Indexes of a part of the rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db.backends.ddl_references import Statement
 
 
 class SparseIndex(models.Index):
-    """An index without the rows that nobody looks for, such as those with an empty value.
+    """An index without the rows that nobody searches for, such as those with an empty value.
 
-    PostgreSQL sees that who asks for ``'a'`` does not ask for ``''``. Other databases do not, and
-    would leave the index alone, so there it has all rows.
+    PostgreSQL understands that a search for ``'a'`` is not a search for ``''``. Other databases do
+    not and would never use the index, so there it has all rows.
     """
 
     def create_sql(

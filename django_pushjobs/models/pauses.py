@@ -1,4 +1,4 @@
-"""Backends that are left alone for a while."""
+"""Backends that are paused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Pause(models.Model):
-    """A backend whose credentials or settings were refused: nothing is pushed with it for now.
+    """A backend whose credentials or settings were refused: nothing is pushed through it for now.
 
-    From ``until`` on, one request is let through as a probe. The pause is over as soon as the
-    provider accepts something, or an operator says so; a probe that fails makes it longer.
+    From ``until`` on, one request is let through as a probe. The pause ends as soon as the
+    provider accepts something, or when an operator ends it; a probe that fails prolongs it.
     """
 
     backend = models.CharField(_("backend"), max_length=64, primary_key=True)

@@ -8,7 +8,7 @@ import django_rq.settings
 import pytest
 from redis import Redis
 
-from django_pushjobs.callbacks import outbox
+from django_pushjobs.callbacks.endpoint_cache import endpoint_cache
 from django_pushjobs.limits import breaker
 
 
@@ -23,7 +23,7 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture(autouse=True)
 def _no_endpoints_of_earlier_tests() -> None:
-    outbox.directory.forget()
+    endpoint_cache.clear()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Chromium without a screen, led over the DevTools protocol."""
+"""Headless Chromium, controlled over the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ FLAGS = [
 
 
 def find_chromium() -> str | None:
-    """Return the path of a browser of this machine, if there is one; ``CHROMIUM`` may name it."""
+    """Return the path of a browser on this machine, if any. ``CHROMIUM`` takes precedence."""
     given = os.environ.get("CHROMIUM")
     return given or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Browser:
-    """One connection to the browser; every page and worker is a session on it."""
+    """A connection to the browser. Every page and worker is a session on it."""
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=30)
         self._numbers = itertools.count(1)
-        #: What was told without being asked, oldest first.
+        #: The events received so far, oldest first.
         self.events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Page:
         self.wait_for(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
-        """Return what a JavaScript expression comes to; promises are waited for."""
+        """Return the value of a JavaScript expression; a promise is awaited."""
         done = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -91,12 +91,12 @@ class Page:
         return eventually(lambda: self.evaluate(expression), timeout=timeout, what=expression)
 
     def events(self, method: str) -> list[dict[str, Any]]:
-        """Return the parameters of the events ``method`` so far."""
+        """Return the parameters of the events ``method`` received so far."""
         mine = [e for e in self.browser.events if e.get("sessionId") == self.session]
         return [event["params"] for event in mine if event["method"] == method]
 
     def complaints(self) -> list[str]:
-        """Return what stands in the console, in red or yellow."""
+        """Return the errors and warnings in the console."""
         logged = [entry["entry"] for entry in self.events("Log.entryAdded")]
         said = [c for c in self.events("Runtime.consoleAPICalled") if c["type"] != "log"]
         return [
@@ -106,14 +106,14 @@ class Page:
         ]
 
 
-def _port_and_path(told: Path) -> tuple[str, str] | None:
-    port, _, path = told.read_text().partition("\n") if told.exists() else ("", "", "")
+def _port_and_path(file: Path) -> tuple[str, str] | None:
+    port, _, path = file.read_text().partition("\n") if file.exists() else ("", "", "")
     return (port, path.strip()) if path.strip() else None
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
-    """Start a browser with a profile of its own in ``folder``."""
+    """Start a browser with its own profile in ``folder``."""
     path = find_chromium()
     assert path is not None
     profile = folder / "profile"
@@ -126,10 +126,10 @@ def chromium(folder: Path) -> Iterator[Browser]:
             start_new_session=True,
         )
     try:
-        # Port and path, as soon as it listens.
-        told = profile / "DevToolsActivePort"
+        # The browser writes its port and path here once it listens.
+        file = profile / "DevToolsActivePort"
         port, way = eventually(
-            lambda: _port_and_path(told),
+            lambda: _port_and_path(file),
             timeout=60,
             what="a browser that listens",
         )

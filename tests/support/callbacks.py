@@ -1,4 +1,4 @@
-"""Callback endpoints of a test, and what they got."""
+"""Callback endpoints for tests, and what they receive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_pushjobs.models import ApiClient, CallbackEndpoint
 from tests.settings import PUSHJOBS
 from tests.support.provider import Request
 
-#: Callbacks may go to this machine.
+#: Settings that permit callbacks to this machine.
 INSECURE = PUSHJOBS | {"INSECURE_DESTINATIONS": True}
 
 
@@ -39,13 +39,13 @@ def an_endpoint(
 
 
 def verified(request: Request, secret: str) -> Any:
-    """Return the body of a callback, once the independent package has verified it."""
+    """Return the body of a callback, verified by an independent package."""
     assert json.loads(request.body) == Webhook(secret).verify(request.body, request.headers)
     return request.json
 
 
 class Clock:
-    """The time of Django, under test control."""
+    """Django's clock, under the control of the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = timezone.now()

@@ -1,7 +1,8 @@
-"""A third party's receiver as a process of its own: it verifies what it gets, and keeps a list.
+"""A third party's receiver of callbacks as a separate process: it verifies and collects them.
 
-``python -m tests.support.receiver`` prints its URL; ``GET /events`` shows what was verified, in the
-order it came, with how many were not. ``POST /secret`` sets the secret; ``/slow`` never answers.
+``python -m tests.support.receiver`` prints its URL. ``GET /events`` returns the verified events in
+the order of their arrival, and how many were refused. ``POST /secret`` sets the secret, and
+``/slow`` never responds.
 """
 
 from __future__ import annotations

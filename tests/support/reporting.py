@@ -64,7 +64,7 @@ def http() -> None:
     from django.test import override_settings
     from django.urls import include, path
 
-    from django_pushjobs.models.clients import ApiKeyManager
+    from django_pushjobs.models.keys import ApiKeyManager
 
     class Urls:
         urlpatterns = (path("", include("django_pushjobs.api.urls")),)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
 
-from django_pushjobs.admin import operations, push_requests
+from django_pushjobs.admin import push_requests, request_operations
 from django_pushjobs.broker.queues import depth, queue
 from django_pushjobs.states import Status
 from tests.support.samples import a_push_request
@@ -41,7 +41,7 @@ def told(response):
     return [(message.level_tag, message.message) for message in get_messages(response.wsgi_request)]
 
 
-def test_the_button_retries_and_rings(admin_client, django_capture_on_commit_callbacks):
+def test_the_button_retries_and_enqueues(admin_client, django_capture_on_commit_callbacks):
     request = a_push_request(Status.FAILED, error_code="broken")
     with django_capture_on_commit_callbacks(execute=True):
         response = press(admin_client, "retry", request)
@@ -97,7 +97,8 @@ def test_buttons_show_where_they_make_sense(admin_client):
     }
     for status in Status:
         response = admin_client.get(f"{LIST}{a_push_request(status).pk}/change/")
-        assert response.context["operations"] == expected.get(status, []), status
+        buttons = [button.name for button in response.context["buttons"]]
+        assert buttons == expected.get(status, []), status
 
 
 def test_an_action_does_what_it_can_and_names_the_rest(admin_client):
@@ -108,7 +109,7 @@ def test_an_action_does_what_it_can_and_names_the_rest(admin_client):
         ("success", "2 push requests will be pushed again."),
         (
             "warning",
-            f"{done.pk} is succeeded: only what failed, or failed in part, can be retried.",
+            f"{done.pk} is succeeded: only failed or partial requests can be retried.",
         ),
     ]
     failed.refresh_from_db()
@@ -116,14 +117,14 @@ def test_an_action_does_what_it_can_and_names_the_rest(admin_client):
 
 
 def test_an_action_on_many_tells_only_some_refusals(admin_client):
-    rows = [a_push_request(Status.SUCCEEDED) for _ in range(operations.TOLD + 3)]
+    rows = [a_push_request(Status.SUCCEEDED) for _ in range(request_operations.TOLD + 3)]
     sentences = [sentence for _level, sentence in told(act(admin_client, "cancel_selected", *rows))]
-    assert len(sentences) == operations.TOLD + 1
-    assert sentences[-1] == "3 more were refused."
+    assert len(sentences) == request_operations.TOLD + 1
+    assert sentences[-1] == "3 more requests were refused."
 
 
 def test_an_action_on_everything_ends_at_its_limit_and_says_so(admin_client, monkeypatch):
-    for module in (operations, push_requests):
+    for module in (request_operations, push_requests):
         monkeypatch.setattr(module, "LIMIT", 2)
     rows = [a_push_request(Status.FAILED) for _ in range(3)]
     response = act(admin_client, "retry_selected", rows[0], select_across="1")

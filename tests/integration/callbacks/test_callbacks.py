@@ -20,7 +20,12 @@ from redis import Redis
 from rq.serializers import JSONSerializer
 
 from django_pushjobs import relay, services
-from django_pushjobs.callbacks import courier, endpoints, outbox, replays, sender, sweeping
+from django_pushjobs.callbacks import courier, endpoints, replays, sender, sweeping
+from django_pushjobs.callbacks.attempts import attempt
+from django_pushjobs.callbacks.batches import next_batch
+from django_pushjobs.callbacks.claims import EndpointClaim
+from django_pushjobs.callbacks.endpoint_cache import endpoint_cache
+from django_pushjobs.callbacks.settlements import settle
 from django_pushjobs.events.change import Change
 from django_pushjobs.lifecycle import announcements
 from django_pushjobs.models import (
@@ -133,7 +138,7 @@ def test_a_client_without_endpoints_costs_nothing(
 ) -> None:
     an_endpoint(receiver.url, a_client("Somebody else"))
     rows = [a_push_request(client=a_client()), a_push_request()]
-    outbox.directory.endpoints("default")
+    endpoint_cache.by_client("default")
     with django_assert_num_queries(0):
         announcements.record([Change.of(row) for row in rows], using="default")
 
@@ -141,7 +146,7 @@ def test_a_client_without_endpoints_costs_nothing(
 def test_many_ends_cost_two_statements(django_assert_num_queries: Any, receiver: Provider) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     rows = [a_push_request(client=endpoint.client) for _ in range(30)]
-    outbox.directory.endpoints("default")
+    endpoint_cache.by_client("default")
     with transaction.atomic(), django_assert_num_queries(2):
         announcements.record([Change.of(row) for row in rows], using="default")
     assert CallbackEvent.objects.count() == 30
@@ -168,7 +173,7 @@ def test_an_endpoint_hears_of_what_it_has_chosen(receiver: Provider) -> None:
 
 def test_an_endpoint_that_was_just_deleted_does_not_fail_the_commit(receiver: Provider) -> None:
     endpoint, _ = an_endpoint(receiver.url)
-    outbox.directory.endpoints("default")
+    endpoint_cache.by_client("default")
     CallbackEndpoint.objects.all().delete()
     ended(endpoint.client)
     assert sender.send(endpoint.pk) == 0
@@ -185,10 +190,10 @@ def test_a_request_may_name_its_own_url_at_the_origin_of_an_endpoint(receiver: P
     verified(request, secret)
 
 
-# Bells and claims.
+# Jobs and claims.
 
 
-def test_one_job_is_rung_however_much_happens(receiver: Provider) -> None:
+def test_one_job_is_enqueued_however_much_happens(receiver: Provider) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     for _ in range(3):
         ended(endpoint.client)
@@ -200,7 +205,7 @@ def test_one_job_is_rung_however_much_happens(receiver: Provider) -> None:
     assert len(jobs()) == 2
 
 
-def test_the_relay_rings_for_what_nobody_rang_for(receiver: Provider, redis: Redis) -> None:
+def test_the_relay_enqueues_again_when_the_job_was_lost(receiver: Provider, redis: Redis) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     ended(endpoint.client)
     redis.flushdb()
@@ -232,11 +237,11 @@ def test_a_claim_that_was_lost_writes_nothing(receiver: Provider) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     event = an_event(endpoint)
 
-    turn = sender._begin(endpoint.pk)
-    assert turn is not None
-    calls = sender._call(turn.endpoint, sender._next_round(turn), None, math.inf)
+    claim = EndpointClaim.take(endpoint.pk)
+    assert claim is not None
+    results = attempt(claim.endpoint, next_batch(claim), lookup=None, ends_at=math.inf)
     CallbackEndpoint.objects.update(owner="somebody else")
-    assert not sender._write(turn, calls)
+    assert not settle(claim, results)
     assert not CallbackAttempt.objects.exists()
     event.refresh_from_db()
     assert event.attempts == 0
@@ -337,7 +342,7 @@ def test_five_days_of_failure_disable_the_endpoint(receiver: Provider, clock: Cl
     endpoint.refresh_from_db()
     assert (endpoint.state, endpoint.reason) == (EndpointState.DISABLED, "failing")
     # What happens from here on is set aside, and can be replayed once it is resumed.
-    outbox.directory.forget()
+    endpoint_cache.clear()
     ended(endpoint.client)
     assert not CallbackEvent.objects.pending().exists()
     endpoints.resume(endpoint)
@@ -463,10 +468,10 @@ def test_an_endpoint_that_does_not_answer_rests_and_keeps_nobody(
     assert sweeping.sweep() == 0
 
 
-def test_a_turn_ends_however_much_waits(
+def test_a_time_slice_ends_however_much_waits(
     receiver: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "TURN", 0.2)
+    monkeypatch.setattr(sender, "TIME_SLICE", 0.2)
     endpoint, _ = an_endpoint(receiver.url)
 
     def dawdle(connection: socket.socket) -> None:
@@ -477,7 +482,7 @@ def test_a_turn_ends_however_much_waits(
     for _ in range(3):
         an_event(endpoint)
     assert sender.send(endpoint.pk) == 1
-    assert len(jobs()) == 2  # the next one has been rung for
+    assert len(jobs()) == 2  # the next one has been enqueued
     assert sender.send(endpoint.pk) == 2
 
 

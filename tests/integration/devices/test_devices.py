@@ -18,7 +18,7 @@ from django_pushjobs import devices, recipients, services
 from django_pushjobs.backends import Outcome, OutcomeClass, locmem
 from django_pushjobs.delivery import dead_addresses
 from django_pushjobs.delivery.attempts import deliver
-from django_pushjobs.devices import resolvers
+from django_pushjobs.devices import registry, resolvers
 from django_pushjobs.exceptions import ConfigurationError, InvalidDevice
 from django_pushjobs.limits import breaker
 from django_pushjobs.models import Device, Pause
@@ -120,7 +120,7 @@ class TestRegister:
         assert not Device.objects.exists()
 
     def test_ends_somewhere(self, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(devices, "MAX_DEVICES", 2)
+        monkeypatch.setattr(registry, "MAX_DEVICES", 2)
         register(anna, "a")
         register(anna, "b")
         register(anna, "a")

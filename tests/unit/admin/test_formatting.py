@@ -1,10 +1,10 @@
-"""Lengths of time as the admin writes them."""
+"""How values look in the admin."""
 
 from datetime import timedelta
 
 import pytest
 
-from django_pushjobs.admin.times import duration
+from django_pushjobs.admin.formatting import duration
 
 
 @pytest.mark.parametrize(

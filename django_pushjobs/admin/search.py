@@ -1,4 +1,4 @@
-"""What the search box of the push requests finds: only what an index finds at once."""
+"""The search box of the push requests: it finds only what an index finds at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db.models import Q
 
-#: The beginning of a key, hyphens left out: with 8 digits it spans 65 seconds.
+#: The beginning of a key without its hyphens. 8 digits span 65 seconds.
 _PREFIX: Final = re.compile(r"[0-9a-f]{8,32}")
 
 
 def search_condition(term: str) -> Q:
-    """Return the condition for ``term``: a key or its beginning, or an exact reference."""
+    """Return the condition for ``term``: a key, the beginning of one, or an exact reference."""
     condition = Q(reference=term)
     digits = term.lower().replace("-", "")
     if _PREFIX.fullmatch(digits):

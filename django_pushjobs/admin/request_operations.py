@@ -1,4 +1,4 @@
-"""Retry and cancel, as an operator asks for them: through services, with a word on each refusal."""
+"""Retry and cancel push requests for an operator: through services, explaining each refusal."""
 
 from __future__ import annotations
 
@@ -15,69 +15,68 @@ from .. import services
 from ..exceptions import InvalidTransition
 from ..models import PushRequest
 from ..states import ACTIVE, RETRYABLE, Status
+from .base import Operation
 
-#: Requests one action changes at most, so that its answer does not time out.
+#: Requests that one action changes at most, so that its response does not time out.
 LIMIT: Final = 1_000
-#: Refusals that are told one by one.
+#: Refusals that are listed one by one.
 TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """Something an operator may do with a push request.
+class RequestOperation(Operation):
+    """An operation on push requests.
 
-    :param name: in URLs and names of actions.
     :param perform: the service.
-    :param log_entry: what the history of the request says.
-    :param done: a sentence with ``%(count)d``.
     :param refused: a sentence with ``%(request)s`` and ``%(status)s``.
     """
 
-    name: str
     perform: Callable[[UUID], PushRequest]
-    log_entry: str | Promise
-    done: Promise
     refused: str | Promise
 
 
-RETRY: Final = Operation(
+RETRY: Final = RequestOperation(
     name="retry",
+    label=gettext_lazy("Retry"),
     perform=services.retry,
-    log_entry=gettext_lazy("Asked for a retry."),
+    log_entry=gettext_lazy("Requested a retry."),
     done=ngettext_lazy(
         "%(count)d push request will be pushed again.",
         "%(count)d push requests will be pushed again.",
         "count",
     ),
     refused=gettext_lazy(
-        "%(request)s is %(status)s: only what failed, or failed in part, can be retried."
+        "%(request)s is %(status)s: only failed or partial requests can be retried."
     ),
 )
 
-CANCEL: Final = Operation(
+CANCEL: Final = RequestOperation(
     name="cancel",
+    label=gettext_lazy("Cancel this request"),
     perform=services.cancel,
-    log_entry=gettext_lazy("Asked to cancel."),
+    log_entry=gettext_lazy("Requested cancellation."),
     done=ngettext_lazy(
         "%(count)d push request was canceled.",
         "%(count)d push requests were canceled.",
         "count",
     ),
-    refused=gettext_lazy("%(request)s is %(status)s: it ended already and cannot be canceled."),
+    refused=gettext_lazy("%(request)s is %(status)s: it has already ended."),
 )
+
+OPERATIONS: Final = {operation.name: operation for operation in (RETRY, CANCEL)}
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of an operation: the requests it changed, and what to tell the operator."""
+    """The requests that an operation changed, and what to tell the operator."""
 
-    operation: Operation
+    operation: RequestOperation
     changed: list[PushRequest] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     is_cut: bool = False
 
     def successes(self) -> list[str]:
-        """Sentences on what was done."""
+        """Return sentences about what was done."""
         in_flight = sum(row.status == Status.RUNNING for row in self.changed)
         sentences = []
         if done := len(self.changed) - in_flight:
@@ -85,10 +84,10 @@ class Report:
         if in_flight:
             sentences.append(
                 ngettext(
-                    "%(count)d push request is running: what is in flight ends, and no further "
-                    "attempt is made.",
-                    "%(count)d push requests are running: what is in flight ends, and no further "
-                    "attempt is made.",
+                    "%(count)d push request is running: its current attempt will finish, and no "
+                    "further attempt will be made.",
+                    "%(count)d push requests are running: their current attempts will finish, and "
+                    "no further attempt will be made.",
                     in_flight,
                 )
                 % {"count": in_flight}
@@ -96,23 +95,27 @@ class Report:
         return sentences
 
     def warnings(self) -> list[str]:
-        """Sentences on what was not done."""
+        """Return sentences about what was not done."""
         sentences = self.refusals[:TOLD]
         if (more := len(self.refusals) - TOLD) > 0:
             sentences.append(
-                ngettext("%(count)d more was refused.", "%(count)d more were refused.", more)
+                ngettext(
+                    "%(count)d more request was refused.",
+                    "%(count)d more requests were refused.",
+                    more,
+                )
                 % {"count": more}
             )
         if self.is_cut:
             sentences.append(
-                _("Only the first %(limit)d were looked at; run the action again for the rest.")
+                _("Only the first %(limit)d were processed. Run the action again for the rest.")
                 % {"limit": LIMIT}
             )
         return sentences
 
 
-def operate(operation: Operation, ids: Iterable[UUID]) -> Report:
-    """Perform ``operation`` on up to ``LIMIT`` requests, whatever becomes of the others."""
+def operate(operation: RequestOperation, ids: Iterable[UUID]) -> Report:
+    """Perform ``operation`` on up to ``LIMIT`` requests. A refusal does not stop the others."""
     report = Report(operation)
     for count, request_id in enumerate(ids):
         if count == LIMIT:
@@ -124,12 +127,12 @@ def operate(operation: Operation, ids: Iterable[UUID]) -> Report:
             names = {"request": request_id, "status": Status(refusal.status).label}
             report.refusals.append(str(operation.refused) % names)
         except PushRequest.DoesNotExist:
-            report.refusals.append(_("%(request)s is gone.") % {"request": request_id})
+            report.refusals.append(_("%(request)s no longer exists.") % {"request": request_id})
     return report
 
 
-def operations_for(request: PushRequest) -> list[Operation]:
-    """Return what makes sense for ``request`` as it stands; the service has the last word."""
+def operations_for(request: PushRequest) -> list[RequestOperation]:
+    """Return the operations that make sense for ``request`` now; the service decides."""
     if request.status in RETRYABLE:
         return [RETRY]
     if request.status in ACTIVE and request.cancel_requested_at is None:
