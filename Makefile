@@ -22,9 +22,12 @@ DATABASE_TESTS := tests/integration tests/live/worker/test_worker.py
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
 
+# Ends with a figure, not a verdict: how much of the package the test processes themselves ran, and
+# the files of which they ran less than 80 %.
 test: lint
-	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --database postgresql $(DATABASE_TESTS)
+	@$(BIN)/coverage report | awk 'NR <= 2 || /^TOTAL/ || ($$NF ~ /%/ && $$NF + 0 < 80)'
 
 # MariaDB has no wheel: its programs must be on the machine.
 test-mariadb: $(VENV)/.installed
@@ -62,5 +65,5 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 # The environment, everything that was built, and the data of the example project.
 clean:
-	rm -rf $(VENV) benchmarks/.venvs .nox var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) benchmarks/.venvs .nox var build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
