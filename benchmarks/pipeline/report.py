@@ -1,4 +1,4 @@
-"""What the trials come to, for the terminal and as a page."""
+"""What the trials add up to, for the terminal and as a page."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PAGE = "benchmarks-pipeline.rst"
 class Figures:
     """What one trial measured.
 
-    :param rate: pushes that were written back in a second, the edges of the trial left out.
+    :param rate: pushes whose result was written back, per second, without the edges of the trial.
     :param cpu_ms: milliseconds of CPU of all worker processes, for each push.
     :param largest: bytes of resident memory of the largest process at its peak.
-    :param connections: to the database, by everybody but the one who counts.
+    :param connections: to the database, without the one that counts them.
     :param transactions: of the database, for each push.
     """
 
@@ -37,7 +37,7 @@ class Figures:
         return (
             f"{self.rate:8,.0f} pushes/s {self.cpu_ms:6.3f} ms CPU "
             f"{self.largest / 1e6:5.0f} MB {self.connections:3.0f} connections "
-            f"{self.transactions:6.3f} transactions a push"
+            f"{self.transactions:6.3f} transactions per push"
         )
 
 
@@ -57,14 +57,14 @@ def medians(trials: Trials, kind: str, in_flight: int) -> dict[str, Figures]:
 
 
 def goals(trials: Trials, submitting: Submitting) -> Iterator[tuple[str, str, bool | None]]:
-    """Yield what is to be reached, what was measured, and whether that is enough."""
+    """Yield each goal, what was measured, and whether that is enough."""
     few, many = medians(trials, "postgresql", 100), medians(trials, "postgresql", 500)
     lite = medians(trials, "sqlite", 100)
     if OURS in few:
         share = few[OURS].rate / 20
         yield "100 in flight: at least 95 % of the ceiling", f"{share:.1f} %", share >= 95
     if OURS in many:
-        # Here nobody is held up by the number of connections.
+        # Here no contestant is held up by the number of connections.
         others = {key: f for key, f in many.items() if key != OURS and key not in BARE}
         for names, factor in (
             (("dramatiq", "taskiq"), 3.5), (("celery",), 5.0), (("celery-results",), 8.0),
@@ -81,7 +81,7 @@ def goals(trials: Trials, submitting: Submitting) -> Iterator[tuple[str, str, bo
         ours = many[OURS]
         yield "500 in flight: at least 3,000/s", f"{ours.rate:,.0f}/s", ours.rate >= 3_000
         yield (
-            "500 in flight: at most 0.35 ms of CPU a push",
+            "500 in flight: at most 0.35 ms of CPU per push",
             f"{ours.cpu_ms:.2f} ms",
             (ours.cpu_ms <= 0.35),
         )
@@ -95,7 +95,7 @@ def goals(trials: Trials, submitting: Submitting) -> Iterator[tuple[str, str, bo
         yield "SQLite, 100 in flight: at least 1,500/s", f"{rate:,.0f}/s", rate >= 1_500
     beyond, rows = submitting.beyond_ms, submitting.rows
     yield (
-        "submit: at most 1 ms of CPU beyond a bare create()",
+        "submit: at most 1 ms of CPU more than a bare create()",
         f"{beyond:.2f} ms",
         (beyond <= 1),
     )
@@ -118,7 +118,7 @@ def terminal(trials: Trials, submitting: Submitting) -> str:
 def write(trials: Trials, submitting: Submitting, machine: Machine, folder: Path) -> None:
     """Write the page into ``folder``."""
     parts = [
-        ".. Written by ``python -m benchmarks.pipeline``. Changes are lost with the next run.",
+        ".. Written by ``python -m benchmarks.pipeline``. The next run overwrites any changes.",
         title("Benchmarks of the pipeline", "=", over=True),
         INTRODUCTION,
         title("The goals"),
@@ -134,7 +134,7 @@ def write(trials: Trials, submitting: Submitting, machine: Machine, folder: Path
         parts += [
             title(f"{NAMES[kind]}, {in_flight} in flight"),
             table(
-                ("", "pushes/s", "CPU ms a push", "MB", "connections", "transactions a push"),
+                ("", "pushes/s", "CPU ms per push", "MB", "connections", "transactions per push"),
                 [
                     (CONTESTANTS[key].name, f"{f.rate:,.0f}", f"{f.cpu_ms:.2f}",
                      f"{f.largest / 1e6:.0f}", f"{f.connections:.0f}", f"{f.transactions:.3f}")
@@ -151,20 +151,21 @@ NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 INTRODUCTION = """\
 The whole way of a push request in one process: its row is claimed, the message is pushed over
 HTTP to a gateway that answers after 50 ms, and the result is written back. Beside it are workers
-whose jobs do so by hand, as one would in a Django site: one UPDATE claims a row, a SELECT reads
-the message, another UPDATE writes what came of it, over a pool of 8 connections that is not held
+whose jobs do the same by hand, as one would in a Django site: one UPDATE claims a row, a SELECT
+reads the message, another UPDATE writes the result, over a pool of 8 connections that is not held
 while the gateway takes its time. The numbers are medians of rounds that take turns; the first and
 the last tenth of each trial do not count.
 
-With 100 in flight, each has 100 connections to the gateway, so nobody can make more than 2,000
-pushes a second, and 200 jobs more than that: a job that claims or writes back is not in flight.
-PostgreSQL waits for the disk at each commit, as it does by default.
+With 100 in flight, each contestant has 100 connections to the gateway, so none can make more than
+2,000 pushes a second. Each runs 200 jobs more than that, since a job that claims or writes back
+is not in flight. PostgreSQL waits for the disk at each commit, as it does by default.
 
-Two contestants leave Django out: their jobs run two prepared lines of SQL and never read the
-message. They show what the frameworks themselves cost. They keep neither a journal nor what became
-of each address, and whatever they had claimed when their process dies stays claimed for ever."""
+Two contestants leave out Django: their jobs run two prepared lines of SQL and never read the
+message. They show what the frameworks themselves cost. They keep neither a journal nor the
+outcome for each address, and whatever they had claimed when their process dies stays claimed
+forever."""
 SUBMITTING = """\
-On PostgreSQL, in one process: ``services.submit`` takes {0.submit_ms:.2f} ms of CPU, its
-transaction and the bell in Redis included, and a bare ``PushRequest.objects.create()``
-{0.create_ms:.2f} ms. ``submit_many`` stores {0.rows:,.0f} requests a second and rings for them,
-1,000 at a time."""
+On PostgreSQL, in one process: ``services.submit`` takes {0.submit_ms:.2f} ms of CPU, including
+its transaction and the enqueueing in Redis; a bare ``PushRequest.objects.create()`` takes
+{0.create_ms:.2f} ms. ``submit_many``, 1,000 at a time, stores and enqueues {0.rows:,.0f} requests
+a second."""

@@ -25,8 +25,9 @@ class Submitting:
     """What submitting costs.
 
     :param create_ms: milliseconds of our CPU for a bare ``create()`` of the same row.
-    :param submit_ms: the same for ``services.submit``, the bell in Redis included.
-    :param rows: that ``services.submit_many`` stores and rings for in a second, 1,000 at a time.
+    :param submit_ms: the same for ``services.submit``, including the enqueueing in Redis.
+    :param rows: requests per second that ``services.submit_many`` stores and enqueues, 1,000 at a
+        time.
     """
 
     create_ms: float
@@ -35,7 +36,7 @@ class Submitting:
 
     @property
     def beyond_ms(self) -> float:
-        """Milliseconds of CPU that ``submit`` takes beyond the bare row."""
+        """Milliseconds of CPU that ``submit`` takes in addition to the bare row."""
         return self.submit_ms - self.create_ms
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: break things, count, print a table; 1 if something does not add up."""
+"""``python -m tests.chaos``: break things, count, print a table; 1 if it does not add up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from .faults import FAULTS
 from .world import Pace, World
 
-#: Push requests of a complete run, and which share of them meets everything at once.
+#: Push requests of a complete run, and the share of them that meets everything at once.
 REQUESTS = 10_000
 EVERYTHING = "everything"
 SHARE_OF_EVERYTHING = 0.5
@@ -32,7 +32,7 @@ SHORT = Pace(
     past_lease=2.0,
     recovery=60.0,
     relay_interval=0.2,
-    stranded_after=1.0,
+    lost_job_after=1.0,
     patience=60.0,
     haste=6.0,
 )
@@ -42,12 +42,12 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     add = parser.add_argument
     add("faults", nargs="*", metavar="FAULT", choices=[*FAULTS, []],
-        help="which of them strike, one after the other (default: all)")  # fmt: skip
-    add("--requests", type=int, default=REQUESTS, help="in all (default: %(default)s)")
+        help="which faults strike, one after the other (default: all)")  # fmt: skip
+    add("--requests", type=int, default=REQUESTS, help="how many in total (default: %(default)s)")
     add("--short", action="store_true",
-        help=f"short leases, and {FEW} requests for each fault")  # fmt: skip
-    add("--keep", type=Path, metavar="FOLDER", help="where the logs go; else they are deleted")
-    add("--list", action="store_true", help="say what there is, and break nothing")
+        help=f"use short leases and {FEW} requests for each fault")  # fmt: skip
+    add("--keep", type=Path, metavar="FOLDER", help="keep the logs there instead of deleting them")
+    add("--list", action="store_true", help="list the faults and break nothing")
     return parser
 
 
@@ -66,7 +66,7 @@ def main() -> int:
         for fault in FAULTS.values():
             print(f"{fault.name:15} {fault.summary}")
         return 0
-    # So that nothing that was started is left behind.
+    # So that nothing we started is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     with tempfile.TemporaryDirectory(prefix="pushjobs-chaos-") as folder:
@@ -78,7 +78,7 @@ def _run(given: argparse.Namespace, console: Console, folder: Path) -> int:
     with World(folder, SHORT if given.short else LONG) as world:
         os.environ.update(world.stack.environment)
         django.setup()
-        # Of our own submissions; that a doorbell is gone is no news here.
+        # The submissions' own log: that Redis is gone is not news here.
         logging.getLogger("django_pushjobs").setLevel(logging.CRITICAL)
         # These need the settings, and those the servers from above.
         from .report import show

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django_pushjobs.states import FINAL, Status
 
-#: Error codes of an attempt after which nobody knows whether the gateway has the message.
+#: Error codes of attempts after which it is not known whether the gateway has the message.
 DOUBTFUL = frozenset({"worker_lost", "connection_lost", "timeout", "bad_answer", "job_timeout"})
 
 
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def doubts(self) -> int:
-        """How many attempts may have reached the gateway without our knowing of it."""
+        """How many attempts may have reached the gateway without our knowledge."""
         if self.journal is None:
             return self.attempts - 1
         return sum(bool(codes & DOUBTFUL) for codes in self.journal)
@@ -49,8 +49,8 @@ class Verdict:
     """What an audit found; the keys are those of push requests, the values say how they are.
 
     :param duplicates: how often the gateway took a message that it had taken before.
-    :param accounted: those of them that follow from an attempt of which nobody knew the end.
-    :param untrue: final rows that say other than the gateway.
+    :param accounted: those of them that follow from an attempt whose end was never known.
+    :param untrue: final rows that contradict the gateway.
     :param strangers: messages that belong to no push request.
     """
 
@@ -68,7 +68,7 @@ class Verdict:
         """Say in sentences what does not add up."""
         for found, what in (
             (self.lost, "never ended"),
-            (self.untrue, "say other than the gateway"),
+            (self.untrue, "contradict the gateway"),
             (self.unaccounted, "were taken by the gateway more often than can be explained"),
         ):
             if found:
@@ -88,9 +88,9 @@ def audit(
 ) -> Verdict:
     """Compare what was promised, what is written and what was sent.
 
-    :param accepted: push requests of which the third party was told that they are accepted.
-    :param rows: all that the database has. It may have more: where the database went away during
-        a commit, the third party was told of a failure, and the row may be there all the same.
+    :param accepted: push requests that the third party knows to be accepted.
+    :param rows: all that the database has. There may be more of them: if the database went away
+        during a commit, the third party was told of a failure, but the row may exist.
     :param taken: how often the gateway took the message of a push request.
     :param repeats: whether what was broken is a reason to push anything twice.
     """

@@ -7,7 +7,7 @@ from example_project.settings import PUSHJOBS
 
 PUSHJOBS = PUSHJOBS | {
     "RELAY_INTERVAL": float(os.environ.get("CHAOS_RELAY_INTERVAL", "1")),
-    "LOST_JOB_AFTER": float(os.environ.get("CHAOS_STRANDED_AFTER", "5")),
+    "LOST_JOB_AFTER": float(os.environ.get("CHAOS_LOST_JOB_AFTER", "5")),
     # An outage of the gateway is a matter of seconds here.
     "RETRY_BASE": 0.5,
     "RETRY_CAP": 5.0,

@@ -31,10 +31,10 @@ class Trial:
     """What came of one fault; times are seconds.
 
     :param strikes: how often it struck.
-    :param recoveries: how long each request of a struck process waited for another one, in order.
-    :param recovery_limit: what nineteen of twenty of them may take.
-    :param answers: how long each submission took, in order.
-    :param rewritten: ended requests that a process changed which had come back too late.
+    :param recoveries: how long each request of a struck process waited for another one, sorted.
+    :param recovery_limit: how long nineteen out of twenty of them may take.
+    :param answers: how long each submission took, sorted.
+    :param rewritten: requests that a process which came back too late changed after their end.
     """
 
     fault: Fault
@@ -50,7 +50,7 @@ class Trial:
         """Say in sentences what does not add up."""
         yield from self.verdict.problems()
         if self.rewritten:
-            yield f"{len(self.rewritten)} ended push requests were changed by a stopped process"
+            yield f"a stopped process changed {len(self.rewritten)} push requests after their end"
         slowest = percentile(self.recoveries, 95)
         if slowest is not None and slowest > self.recovery_limit:
             yield f"recovery took {slowest:.1f} s (p95), more than {self.recovery_limit:g} s"
@@ -90,8 +90,8 @@ def run(fault: Fault, world: World, count: int) -> Trial:
 
 
 class Attack:
-    """Strikes while it is entered, each part of the fault in a thread of its own, and once at
-    least; heals at the end.
+    """Strikes while it is entered, each part of the fault in a thread of its own and at least once;
+    heals at the end.
 
     :raises Exception: what went wrong in one of the threads.
     """

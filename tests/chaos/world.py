@@ -45,7 +45,7 @@ class Pace:
     patience: float = 180.0
     haste: float = 1.0
     relay_interval: float = 1.0
-    stranded_after: float = 5.0
+    lost_job_after: float = 5.0
 
 
 class World:
@@ -71,7 +71,7 @@ class World:
                 "DATABASE_URL": self.postgres.url,
                 "PUSHJOBS_LEASE": str(self.pace.lease),
                 "CHAOS_RELAY_INTERVAL": str(self.pace.relay_interval),
-                "CHAOS_STRANDED_AFTER": str(self.pace.stranded_after),
+                "CHAOS_LOST_JOB_AFTER": str(self.pace.lost_job_after),
             }
             self.stack = Stack(self.folder, environment)
             exits.callback(self.stack.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from django_pushjobs import __version__
 
@@ -144,6 +146,33 @@ def test_the_metadata_names_license_and_extras(wheel: Path) -> None:
     assert said["Version"] == __version__
     assert "MIT" in (said["License-Expression"], said["License"])
     assert {"api", "postgres", "embedded", "dev"} <= set(said.get_all("Provides-Extra") or ())
+
+
+def test_links_of_the_metadata_lead_somewhere_from_anywhere(wheel: Path) -> None:
+    said = metadata(wheel)
+    description = str(said.get_payload())
+    # The README, as a whole, with links to pages of the repository.
+    assert description.count("\n") == (ROOT / "README.rst").read_text("utf-8").count("\n")
+    assert "/blob/main/docs/quickstart.rst>`_" in description
+    targets = re.findall(r"<([^<>`]+)>`_", description)
+    assert targets
+    targets += [url.partition(", ")[2] for url in said.get_all("Project-URL") or ()]
+    for target in targets:
+        assert target.startswith("https://"), target
+    files = [target.partition("/blob/main/")[2] for target in targets if "/blob/main/" in target]
+    assert files
+    assert all((ROOT / name).is_file() for name in files), files
+
+
+def test_what_uses_private_names_is_bounded(wheel: Path) -> None:
+    """See docs/explanation/versioning.rst."""
+    needed = {
+        requirement.name: requirement.specifier
+        for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist") or ())
+        if requirement.marker is None
+    }
+    for name in ("rq", "geventhttpclient", "django-rq"):
+        assert {"<", ">="} == {bound.operator for bound in needed[name]}, name
 
 
 def test_the_installed_package_imports(python: Path) -> None:

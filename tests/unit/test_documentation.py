@@ -10,6 +10,8 @@ from typing import Any, get_type_hints
 import pytest
 from django.core.management import get_commands
 from docutils.core import publish_doctree
+from docutils.nodes import Node
+from docutils.parsers.rst import Directive, directives
 from docutils.utils import Reporter
 
 from django_pushjobs.backends import OutcomeClass
@@ -25,12 +27,40 @@ from django_pushjobs.worker.supervisor.exitcodes import ExitCode
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.rst"))
-ALL_PAGES = [*PAGES, ROOT / "README.rst", ROOT / "CHANGELOG.rst"]
+ALL_PAGES = [
+    *PAGES,
+    *(ROOT / f"{name}.rst" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+]
 #: What every command of Django has.
 COMMON_OPTIONS = {
     *("--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback"),
     *("--no-color", "--force-color", "--skip-checks"),
 }
+
+
+class AnyOptions(dict[str, Any]):
+    """What Sphinx knows of the options of its directives, docutils need not know."""
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return directives.unchanged
+
+
+class SphinxOnly(Directive):
+    """Stands for what only Sphinx knows. Where a repository is hosted, it is left out."""
+
+    optional_arguments = 1
+    option_spec = AnyOptions()
+    has_content = True
+
+    def run(self) -> list[Node]:
+        return []
+
+
+for name in ("autoclass", "autodata", "autofunction", "automodule", "currentmodule", "toctree"):
+    directives.register_directive(name, SphinxOnly)
 
 
 def page(name: str) -> str:
@@ -148,3 +178,48 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
 def test_every_page_can_be_found_from_the_index(path: Path) -> None:
     name = path.relative_to(DOCS).as_posix()
     assert name == "index.rst" or f"<{name}>`_" in page("index.rst")
+
+
+def test_the_navigation_has_the_pages_of_the_index_in_the_same_order() -> None:
+    index = page("index.rst")
+    linked = re.findall(r"<([\w/-]+)\.rst>`_", index)
+    assert re.findall(r"^   ([\w/-]+)$", index, re.MULTILINE) == linked
+
+
+def test_a_word_stands_in_the_glossary_once() -> None:
+    words = re.findall(r"^(\w[\w -]*)\n    \S", page("reference/glossary.rst"), re.MULTILINE)
+    assert len(words) > 30
+    assert len(words) == len(set(words))
+
+
+def test_the_supported_versions_are_the_same_everywhere() -> None:
+    source = (ROOT / "noxfile.py").read_text("utf-8")
+    pythons, djangos = (
+        re.findall(r"\d+\.\d+", source[source.index(f"{name} = ") :].partition("\n")[0])
+        for name in ("PYTHONS", "DJANGOS")
+    )
+    setup = (ROOT / "setup.py").read_text("utf-8")
+    assert re.findall(r'"Programming Language :: Python :: (\d\.\d+)"', setup) == pythons
+    assert re.findall(r'"Framework :: Django :: (\d\.\d+)"', setup) == djangos
+    versioning = page("explanation/versioning.rst")
+    assert re.findall(r"^(\d\.\d+)  ", versioning, re.MULTILINE) == pythons
+    assert re.findall(r"Django (\d\.\d+)", versioning) == djangos
+    readme = (ROOT / "README.rst").read_text("utf-8")
+    assert f"Python {pythons[0]} to {pythons[-1]}" in readme
+    assert f"Django {', '.join(djangos[:-1])} or {djangos[-1]}" in readme
+
+
+def test_an_upper_bound_is_explained() -> None:
+    setup = (ROOT / "setup.py").read_text("utf-8")
+    for name, bound in re.findall(r'"([\w-]+)>=[\d.]+,<([\d.]+)"', setup):
+        assert re.search(
+            rf"^``{name}`` +below {re.escape(bound)} ",
+            page("explanation/versioning.rst"),
+            re.MULTILINE,
+        ), name
+
+
+def test_the_repository_has_one_address() -> None:
+    files = [ROOT / "setup.py", DOCS / "conf.py"]
+    found = {re.findall(r'^REPOSITORY = "(.+)"', f.read_text("utf-8"), re.M)[0] for f in files}
+    assert len(found) == 1
