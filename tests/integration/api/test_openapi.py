@@ -62,10 +62,10 @@ def operations(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def test_is_valid_and_was_made_without_a_warning() -> None:
-    openapi._document.cache_clear()
+    openapi.document.cache_clear()
     GENERATOR_STATS.reset()
     with GENERATOR_STATS.silence():
-        document = openapi.document("/api/v1")
+        document = openapi.document_at("/api/v1")
     assert not GENERATOR_STATS, [*GENERATOR_STATS._warn_cache, *GENERATOR_STATS._error_cache]
     validate_schema(document)
 
