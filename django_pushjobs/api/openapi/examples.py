@@ -59,12 +59,8 @@ INVALID: dict[str, Any] = {
     "instance": "/api/v1/push-requests",
     "request_id": "b7d1a4e2",
     "errors": [
-        {"pointer": "/recipients", "detail": "names nobody", "code": "empty"},
-        {
-            "pointer": "/titel",
-            "detail": "is not known here",
-            "code": "unknown_field",
-        },
+        {"pointer": "/titel", "detail": "is not a known field", "code": "unknown_field"},
+        {"pointer": "/body", "detail": "must be a string", "code": "invalid_type"},
     ],
 }
 INSUFFICIENT: dict[str, Any] = {
