@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: Characters of a name that a pointer repeats.
+_MAX_TOKEN: Final = 64
+
 
 class ConfigurationError(ImproperlyConfigured):
-    """A setting is wrong; only a human can mend it, so it stands outside the tree below."""
+    """A setting is wrong; only a human can fix it, so it is not part of the tree below."""
 
 
 class PushJobsError(Exception):
@@ -20,7 +24,8 @@ class PushJobsError(Exception):
 class FieldError:
     """One thing that is wrong with one field.
 
-    :param pointer: JSON pointer (RFC 6901) to the field, such as ``/recipients/3``.
+    :param pointer: JSON pointer (RFC 6901) to the field, such as ``/recipients/3``; see
+        :func:`pointer_to`.
     :param detail: a sentence for the person who sent it.
     :param code: a word for the program that sent it, such as ``too_long``.
     """
@@ -29,52 +34,48 @@ class FieldError:
     detail: str
     code: str
 
+    def below(self, pointer: str) -> FieldError:
+        """Return this error as one of a larger document, which has the whole at ``pointer``."""
+        return replace(self, pointer=pointer + self.pointer)
+
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
 
-class InvalidPushRequest(PushJobsError):
-    """What was submitted cannot be accepted; ``errors`` names every field at fault."""
+def pointer_to(*tokens: str | int) -> str:
+    """Return the JSON pointer (RFC 6901, section 3) to a member or an item.
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        self.errors = tuple(errors)
-        super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
+    Names may come from a third party: what UTF-8 cannot express (half of a surrogate pair) becomes
+    a question mark, and a long name is cut off.
 
-
-class SecretUnreadable(PushJobsError):
-    """A stored secret was encrypted under a SECRET_KEY that is not known any more."""
-
-
-class DestinationRefused(PushJobsError):
-    """A URL may not be posted to.
-
-    :param code: a word for programs: ``invalid_url``, ``https_required``, ``credentials``,
-        ``numeric_host``, ``unresolvable``, ``forbidden_address``.
-    :param detail: a sentence for people.
-    :param transient: whether it may look different in a while.
+    :param tokens: names of members and indexes of items, from the outside in.
     """
-
-    def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
-        self.code = code
-        self.detail = detail
-        self.transient = transient
-        super().__init__(detail)
+    return "".join(f"/{_token(str(token))}" for token in tokens)
 
 
-class InvalidCallbackEndpoint(PushJobsError):
-    """A callback endpoint cannot be registered or changed; ``errors`` names every field."""
-
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        self.errors = tuple(errors)
-        super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
+def _token(name: str) -> str:
+    printable = name[:_MAX_TOKEN].encode(errors="replace").decode()
+    return printable.replace("~", "~0").replace("/", "~1")
 
 
-class InvalidDevice(PushJobsError):
-    """A device cannot be registered; ``errors`` names every field at fault."""
+class Invalid(PushJobsError):
+    """What was handed in breaks a rule; ``errors`` names every field at fault."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(f"{e.pointer or '/'}: {e.detail}" for e in self.errors))
+
+
+class InvalidPushRequest(Invalid):
+    """A push request cannot be accepted."""
+
+
+class InvalidCallbackEndpoint(Invalid):
+    """A callback endpoint cannot be registered or changed."""
+
+
+class InvalidDevice(Invalid):
+    """A device cannot be registered."""
 
 
 class InvalidTransition(PushJobsError):
@@ -87,11 +88,12 @@ class InvalidTransition(PushJobsError):
 
 
 class LimitExceeded(PushJobsError):
-    """A limit of the client has too little left.
+    """The client has used up one of its limits.
 
     :param violated: names of the limits.
-    :param retry_after: seconds until it may go again; None where it never does, as it asks for
-        more than the limit is.
+    :param detail: a sentence for people.
+    :param retry_after: seconds until a retry may succeed; None if it never can, because the call
+        asks for more than the whole limit.
     """
 
     def __init__(self, violated: Sequence[str], detail: str, retry_after: float | None) -> None:
@@ -99,3 +101,23 @@ class LimitExceeded(PushJobsError):
         self.detail = detail
         self.retry_after = retry_after
         super().__init__(detail)
+
+
+class DestinationRefused(PushJobsError):
+    """We do not post to this URL.
+
+    :param code: a word for programs: ``invalid_url``, ``https_required``, ``credentials``,
+        ``numeric_host``, ``unresolvable``, ``forbidden_address``.
+    :param detail: a sentence for people.
+    :param transient: whether the answer may be different in a while.
+    """
+
+    def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
+        self.code = code
+        self.detail = detail
+        self.transient = transient
+        super().__init__(detail)
+
+
+class SecretUnreadable(PushJobsError):
+    """A stored secret was encrypted with a ``SECRET_KEY`` that is no longer known."""

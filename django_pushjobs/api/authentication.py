@@ -1,4 +1,4 @@
-"""Who calls: a client, shown by one of its keys."""
+"""Who calls: a client, identified by one of its keys."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``request.user`` of a call with a key: a client is no user of the site and may do nothing
-    else on it."""
+    """``request.user`` of a call with a key: a client is not a user of the site, and may do nothing
+    else there."""
 
     client: ApiClient
 
@@ -53,7 +53,7 @@ class Principal:
 class ApiKeyAuthentication(BaseAuthentication):
     """``Authorization: Bearer <key>`` (RFC 6750), or ``X-API-Key: <key>``.
 
-    One query, and once a minute a write that remembers when the key was used.
+    Costs one query, and once a minute a write of the time when the key was used.
     """
 
     def authenticate(self, request: Request) -> tuple[Principal, ApiKey] | None:
@@ -65,27 +65,27 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The API key is wrong, revoked or expired.")
         address = remote_address(request._request)
         if not key.permits(address):
-            logger.warning("The key %s was used from %s, which it does not permit", key, address)
+            logger.warning("key %s refused: it may not be used from %s", key, address)
             raise AuthenticationFailed("The API key may not be used from this network.")
         key.note_use()
         return Principal(key.client), key
 
     def keys(self, request: Request) -> QuerySet[ApiKey]:
-        """The keys that may open this call, with whatever else shall be read on that occasion."""
+        """Return the keys to look in; subclasses may read more in the same query."""
         return ApiKey.objects.all()
 
     def authenticate_header(self, request: Request) -> str:
         challenge = 'Bearer realm="push requests"'
-        # RFC 6750, section 3.1: no error code where nothing was shown.
+        # RFC 6750, section 3.1: no error code if no key was sent.
         return f'{challenge}, error="invalid_token"' if _secret(request) else challenge
 
 
 def remote_address(request: HttpRequest) -> str | None:
-    """Return the IP address a call comes from, or None where nobody knows.
+    """Return the IP address that a call comes from, or None if it is unknown.
 
-    ``TRUSTED_PROXIES`` says how many proxies stand in front, each of which appends whom it was
-    called by to ``X-Forwarded-For``: so many entries from the right are true, and what stands left
-    of them the caller made up. Without proxies the header is not looked at.
+    ``TRUSTED_PROXIES`` says how many proxies are in front of us. Each appends the address of its
+    caller to ``X-Forwarded-For``, so that many entries from the right can be trusted; whatever is
+    left of them may be made up. Without proxies the header is ignored.
     """
     proxies = conf().TRUSTED_PROXIES
     if not proxies:

@@ -1,4 +1,4 @@
-"""``ETag`` and ``If-None-Match``: a client that looks again gets 304 where nothing has moved."""
+"""``ETag`` and ``If-None-Match``: a client that looks again gets 304 if nothing has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .authentication import ApiKeyAuthentication
 
 
 def etag(updated_at: datetime, status: str) -> str:
-    """Return the entity tag of a push request: it changes with every move of the row."""
+    """Return the entity tag of a push request: every change of the row changes it."""
     return f'"{int(updated_at.timestamp() * 1_000_000):x}-{status}"'
 
 
@@ -24,7 +24,7 @@ def etag_of(row: PushRequest) -> str:
 
 
 class ConditionalAuthentication(ApiKeyAuthentication):
-    """Reads with the key what ``If-None-Match`` asks about, so that a 304 takes one query."""
+    """Reads what ``If-None-Match`` asks about together with the key: a 304 takes one query."""
 
     def keys(self, request: Request) -> QuerySet[ApiKey]:
         keys = super().keys(request)
@@ -37,14 +37,14 @@ class ConditionalAuthentication(ApiKeyAuthentication):
 
 
 def known_etag(request: Request) -> str | None:
-    """Return the entity tag that was read with the key, or None: nothing is known of it."""
+    """Return the entity tag that was read with the key, or None if there was none to read."""
     key = cast(Any, request.auth)
     updated_at: datetime | None = getattr(key, "asked_updated_at", None)
     return None if updated_at is None else etag(updated_at, key.asked_status)
 
 
 def not_modified(request: Request, tag: str) -> HttpResponseBase | None:
-    """Return the 304 for a caller that has the representation ``tag`` already, or None."""
+    """Return the 304 for a caller that already has the representation ``tag``, or None."""
     if "If-None-Match" not in request.headers:
         return None
     response: HttpResponseBase | None = get_conditional_response(request._request, etag=tag)

@@ -1,4 +1,4 @@
-"""Where our own apps and pages register devices; mount them beside the project's own API::
+"""Where a project's own apps and pages register devices; mount it beside the project's own API::
 
 path("api/me/", include("django_pushjobs.api.device_urls"))
 """

@@ -1,4 +1,4 @@
-"""Which push requests of a client a list holds."""
+"""Which push requests of a client a list contains."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
 from ..models import PushRequest
 from ..states import Status
+from . import parameters
 from .times import parse_time
 
 
 class AwareTimeField(forms.CharField):
-    """A time that names its offset, so that nobody guesses which one was meant."""
+    """A time that names its offset, so that nobody has to guess it."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "invalid": "must be a time with an offset, such as 2030-01-31T12:00:00Z (RFC 3339)"
@@ -42,8 +42,8 @@ class TimeFilter(django_filters.Filter):  # type: ignore[misc]
 
 
 class PushRequestFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """``created_after`` is inclusive and ``created_before`` is not: windows that touch share
-    nothing and leave nothing out."""
+    """``created_after`` is inclusive and ``created_before`` is not, so that consecutive windows
+    neither overlap nor leave a gap."""
 
     status = django_filters.MultipleChoiceFilter(
         choices=Status.choices,
@@ -51,7 +51,7 @@ class PushRequestFilter(django_filters.FilterSet):  # type: ignore[misc]
         help_text="In this state; may be repeated.",
     )
     reference = django_filters.CharFilter(help_text="Your own name for it, exactly.")
-    backend = django_filters.CharFilter(help_text="Pushed this way.")
+    backend = django_filters.CharFilter(help_text="Pushed by this backend.")
     created_after = TimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
@@ -65,7 +65,7 @@ class PushRequestFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
-    """Refuses query parameters that it does not know: a typo must not list everything."""
+    """Refuses unknown query parameters: a typo must not list everything."""
 
     def filter_queryset(
         self, request: Request, queryset: QuerySet[PushRequest], view: Any
@@ -76,8 +76,6 @@ class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]
             paginator.cursor_query_param,
             paginator.page_size_query_param,
         }
-        if unknown := request.query_params.keys() - known:
-            detail = ErrorDetail("is not a parameter of this list", code="unknown_parameter")
-            raise ValidationError({name[:64]: [detail] for name in sorted(unknown)})
+        parameters.refuse_unknown(request, known)
         filtered: QuerySet[PushRequest] = super().filter_queryset(request, queryset, view)
         return filtered

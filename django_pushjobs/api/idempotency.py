@@ -9,7 +9,6 @@ from typing import cast
 from django.http import HttpResponse
 from django.utils.http import http_date
 from http_sf import StructuredFieldError, parse
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +16,8 @@ from ..limits.admission import Admission
 from ..models import ApiClient, PushRequest
 from ..submission.idempotency import MAX_KEY, IdempotentCall, StoredAnswer, fingerprint
 from ..submission.submissions import Submission
-from .base import ResourceRenderer
+from . import parameters
+from .renderers import ResourceRenderer
 
 HEADER = "Idempotency-Key"
 EXPIRES = "Idempotency-Expires"
@@ -25,7 +25,7 @@ REPLAYED = "Idempotent-Replayed"
 
 
 def call_of(request: Request, client: ApiClient) -> IdempotentCall | None:
-    """Return the call that may be repeated, or None where it has no key.
+    """Return the call that may be repeated, or None if it has no key.
 
     :raises ValidationError: the key is malformed.
     """
@@ -43,12 +43,12 @@ def accept_once(
     respond: Callable[[Sequence[PushRequest]], Response],
     admission: Admission | None,
 ) -> StoredAnswer:
-    """Accept ``submissions`` where ``call`` is new, and return the answer that is kept."""
+    """Accept ``submissions`` if ``call`` is new, and return the answer that is stored."""
     return call.accept(submissions, lambda rows: _parts(respond(rows)), admission)
 
 
 def amend(call: IdempotentCall, answer: StoredAnswer, response: Response) -> StoredAnswer:
-    """Keep ``response`` in place of ``answer``, and return it."""
+    """Store ``response`` in place of ``answer``, and return it."""
     status, headers, body = _parts(response)
     better = replace(answer, status=status, headers=headers, body=body)
     call.amend(better)
@@ -61,7 +61,7 @@ def _parts(response: Response) -> tuple[int, dict[str, str], str]:
 
 
 def response_to(answer: StoredAnswer) -> HttpResponse:
-    """Return the answer with the very bytes that were stored."""
+    """Return the answer with exactly the bytes that were stored."""
     headers = {**answer.headers, EXPIRES: http_date(answer.expires_at.timestamp())}
     if answer.replayed:
         headers[REPLAYED] = "true"
@@ -71,7 +71,7 @@ def response_to(answer: StoredAnswer) -> HttpResponse:
 
 
 def _key(value: str) -> str:
-    """Read a string of RFC 9651, or visible ASCII as it is, which many clients send."""
+    """Read a string as in RFC 9651, or bare visible ASCII, which many clients send."""
     key: object = value
     if value.startswith('"'):
         try:
@@ -79,13 +79,9 @@ def _key(value: str) -> str:
                 tuple[object, object], parse(value.encode("latin-1"), tltype="item")
             )
         except (StructuredFieldError, UnicodeEncodeError):
-            raise _malformed("is not a string of RFC 9651") from None
+            raise parameters.invalid(HEADER, "is not a string as in RFC 9651") from None
     if not isinstance(key, str) or not key.isascii() or not key.isprintable():
-        raise _malformed("holds other than visible ASCII characters")
+        raise parameters.invalid(HEADER, "must contain only visible ASCII characters")
     if not 0 < len(key) <= MAX_KEY:
-        raise _malformed(f"must have 1 to {MAX_KEY} characters")
+        raise parameters.invalid(HEADER, f"must have 1 to {MAX_KEY} characters")
     return key
-
-
-def _malformed(detail: str) -> ValidationError:
-    return ValidationError({HEADER: [ErrorDetail(detail, code="invalid")]})

@@ -1,4 +1,4 @@
-"""Pages that hold still while rows arrive, and never count them."""
+"""Pages that stay the same while rows are added, and that never count rows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.plumbing import is_jsonschema_compliant
-from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from . import parameters
+
 
 class StrictCursorPagination(CursorPagination):
-    """Pages over a UUID key. A cursor or a size that makes no sense is an error, not page one."""
+    """Pages ordered by a UUID key. A cursor or a size that makes no sense is an error, not page
+    one."""
 
     page_size: int
     max_page_size: int
@@ -24,8 +27,8 @@ class StrictCursorPagination(CursorPagination):
         if given is None:
             return self.page_size
         if not given.isdecimal() or not given.strip("0"):
-            raise _invalid(self.page_size_query_param, "must be a number above 0")
-        # Longer than any limit, and int() has a limit of its own.
+            raise parameters.invalid(self.page_size_query_param, "must be a number above 0")
+        # More digits than any limit has; int() has a limit of its own.
         return self.max_page_size if len(given) > 9 else min(int(given), self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
@@ -34,8 +37,8 @@ class StrictCursorPagination(CursorPagination):
             if cursor is not None and cursor.position is not None:
                 UUID(str(cursor.position))
         except (NotFound, ValueError):
-            raise _invalid(
-                self.cursor_query_param, "is not a cursor that this list gave out"
+            raise parameters.invalid(
+                self.cursor_query_param, "is not a cursor of this list"
             ) from None
         return cursor
 
@@ -73,7 +76,3 @@ class DeliveryPagination(StrictCursorPagination):
     ordering = "id"
     page_size = 100
     max_page_size = 1_000
-
-
-def _invalid(parameter: str, detail: str) -> ValidationError:
-    return ValidationError({parameter: [ErrorDetail(detail, code="invalid")]})

@@ -1,4 +1,4 @@
-"""Bytes -> JSON, strictly: what two parsers could read in two ways is refused."""
+"""Bytes -> JSON, strictly: what two parsers might read differently is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from .problems import BodyTooLarge
+from .exceptions import BodyTooLarge
 
 #: Levels of objects and arrays in a body.
 MAX_DEPTH = 64
@@ -21,8 +21,8 @@ MAX_DEPTH = 64
 class StrictJSONParser(BaseParser):
     """RFC 8259 in UTF-8, with I-JSON's rule (RFC 7493, section 2.3) that names are unique.
 
-    NaN and Infinity are no JSON, and no number that a parser would turn into them is taken: it has
-    to fit a double (section 2.2), and a whole one 64 bits. The body may have
+    NaN and Infinity are not JSON, and neither is a number accepted that a parser would turn into
+    them: it has to fit a double (section 2.2), and a whole number 64 bits. The body may have
     ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes, which Django itself does not enforce on a body that is
     read as a stream, and :data:`MAX_DEPTH` levels.
     """
@@ -36,7 +36,7 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """
-        :raises ParseError: it is not such JSON.
+        :raises ParseError: the body is not such JSON.
         :raises BodyTooLarge: it has too many bytes.
         """
         request = (parser_context or {}).get("request")
@@ -55,7 +55,7 @@ class StrictJSONParser(BaseParser):
             raise ParseError(f"The body is not valid JSON: {error}.") from None
         except RecursionError:
             raise _too_deep() from None
-        # What opens no more than so many cannot be deeper.
+        # With so few opening brackets it cannot be deeper.
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
             raise _too_deep()
         return value
@@ -76,7 +76,7 @@ def _is_deeper(value: Any, limit: int) -> bool:
 
 
 def _length(request: Request | None) -> int:
-    """The length that the call announced; 0 where it did not, as with chunks."""
+    """Return the announced length; 0 if there is none, as with chunks."""
     announced = str(request.META.get("CONTENT_LENGTH", "")) if request is not None else ""
     return int(announced) if announced.isdecimal() else 0
 
@@ -93,21 +93,21 @@ def _read(stream: IO[bytes], announced: int, limit: int | None) -> bytes:
 
 
 def _small_int(digits: str) -> int:
-    # Its length first: to convert a million digits takes long.
+    # Its length first: converting a million digits takes long.
     if len(digits) > 20 or not -(2**63) <= (number := int(digits)) < 2**64:
-        raise ValueError(f"the number {digits[:24]} does not fit 64 bits")
+        raise ValueError(f"the number {digits[:24]} does not fit in 64 bits")
     return number
 
 
 def _finite_float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"the number {digits[:24]} does not fit a double")
+        raise ValueError(f"the number {digits[:24]} does not fit in a double")
     return number
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -116,6 +116,6 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ValueError(f"the name {name[:64]!r} stands twice in one object")
+                raise ValueError(f"the name {name[:64]!r} occurs twice in one object")
             seen.add(name)
     return members

@@ -1,4 +1,4 @@
-"""Who may call, and what for."""
+"""Who may call, and for what."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..models import ApiKey, Scope
-from .problems import InsufficientScope
+from .exceptions import InsufficientScope
 
 
 class IsClient(BasePermission):
-    """A client with a valid key. What it may see, the queries decide: all are its own."""
+    """A client with a valid key. Every query is limited to its own rows."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.auth, ApiKey)
 
 
 class HasScope(BasePermission):
-    """A key that is good for this: for ``scope`` of the view or of its action, or else to read
-    where nothing is changed, and to submit where something is."""
+    """A key with the scope that the call needs, see :func:`scope_for`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         scope = scope_for(view, request.method or "GET")
@@ -29,6 +28,10 @@ class HasScope(BasePermission):
 
 
 def scope_for(view: object, method: str) -> Scope:
-    """Return what a key must be good for to call ``view`` with ``method``."""
+    """Return the scope that a key needs to call ``view`` with ``method``.
+
+    That is ``scope`` of the view or of its action, or else :attr:`Scope.READ` if the method is
+    safe, and :attr:`Scope.SUBMIT` if it is not.
+    """
     scope: Scope | None = getattr(view, "scope", None)
     return scope or (Scope.READ if method.upper() in SAFE_METHODS else Scope.SUBMIT)

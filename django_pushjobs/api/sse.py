@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Final
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.request import Request
 
 from ..events import streams
@@ -18,31 +17,27 @@ from ..events.change import Change
 from ..events.listeners import Lagging, Listener, can_listen, hub
 from ..events.streams import Event
 from ..models import PushRequest
+from . import parameters
+from .exceptions import NeedsGreenlets
 from .waiting import release_connections
 
 MEDIA_TYPE: Final = "text/event-stream"
-#: Seconds of silence after which a comment shows that both sides live.
+#: Seconds of silence after which a comment shows that both sides are alive.
 HEARTBEAT: Final = 15.0
-#: Seconds after which a stream ends; the client comes back, and its key is looked at again.
+#: Seconds after which a stream ends; the client reconnects, and its key is checked again.
 LIFE: Final = 900.0
-#: Milliseconds after which a client comes back.
+#: Milliseconds after which a client reconnects.
 _RETRY: Final = 2_000
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
-
-
-class NeedsGreenlets(APIException):
-    """A stream would keep a thread of this server for as long as it lives."""
-
-    status_code = HTTPStatus.NOT_IMPLEMENTED
-    default_detail = "This server answers each call with a thread, and so has no event streams."
 
 
 class EventStream:
     """The body of a stream: what was missed, then what happens.
 
+    :param stack: closed with the stream.
     :param row: the push request it is about, or None for all of the client.
-    :param replay: the events since ``Last-Event-ID``, or None where it has none.
-    :param gap: some of them are not known any more.
+    :param replay: the events since ``Last-Event-ID``, or None if the call has none.
+    :param gap: whether some of them are lost.
     """
 
     def __init__(
@@ -68,16 +63,18 @@ class EventStream:
         return next(self._frames)
 
     def close(self) -> None:
-        """Listen no more; called by Django when the response is over, however it ended."""
+        """Stop listening; Django calls this when the response is over, however it ended."""
         self._frames.close()
         self._stack.close()
 
     def _generate(self) -> Generator[str, None, None]:
         yield f"retry: {_RETRY}\n\n"
         if self._gap:
-            yield _frame("gap", '{"detail":"Some events are lost: look at what you wait for."}')
+            yield _frame(
+                "gap", '{"detail":"Some events were lost: look at what you are waiting for."}'
+            )
         if self._replay is None or self._gap:
-            # It can come back to this place even if nothing happens.
+            # So that the client can resume here even if nothing happens.
             yield f"id: {self._listener.position}\n\n"
             if self._row is not None:
                 yield _status(self._listener.position, streams.describe(Change.of(self._row)))
@@ -104,11 +101,11 @@ class EventStream:
 
 
 def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpResponseBase:
-    """Return the stream of all that happens to a client, or to its push request ``row``.
+    """Return the stream of what happens to all push requests of a client, or to ``row`` only.
 
-    :raises NeedsGreenlets: this server has threads.
-    :raises ValidationError: ``Last-Event-ID`` is none of ours.
-    :raises TooManyListeners: this process has no room for one more.
+    :raises NeedsGreenlets: this server uses threads.
+    :raises ValidationError: ``Last-Event-ID`` is not one of ours.
+    :raises TooManyListeners: this process has too many streams already.
     :raises broker.Unavailable: Redis does not answer.
     """
     if not can_listen():
@@ -122,13 +119,13 @@ def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpRe
         gap, replay = _missed(client_id, wanted, last, listener.position)
         release_connections()
         if row is not None and row.is_final and replay == [] and not gap:
-            # The client has seen the end: tell it not to come back.
+            # The client has seen the end: tell it not to reconnect.
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
         body = EventStream(stack.pop_all(), listener, row, replay, gap=gap)
     return StreamingHttpResponse(
         body,
         content_type=MEDIA_TYPE,
-        # Proxies shall hand on what they get at once.
+        # Proxies must pass on at once what they get.
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
@@ -136,7 +133,7 @@ def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpRe
 def _missed(
     client_id: int, request_id: str | None, last: str | None, position: str
 ) -> tuple[bool, list[Event] | None]:
-    """Return whether events after ``last`` are lost, and those that are not."""
+    """Return whether some events after ``last`` are lost, and those that are not."""
     if last is None:
         return False, None
     oldest = streams.first(client_id)
@@ -152,8 +149,7 @@ def _last_event_id(request: Request) -> str | None:
     if not text:
         return None
     if not _ID.fullmatch(text) or max(streams.order(text)) >= 2**64:
-        detail = ErrorDetail("is not an id that this stream gave out", code="invalid")
-        raise ValidationError({"Last-Event-ID": [detail]})
+        raise parameters.invalid("Last-Event-ID", "is not an id from this stream")
     return text
 
 

@@ -9,9 +9,9 @@ from django.utils.dateparse import parse_datetime
 
 
 def parse_time(text: str) -> datetime:
-    """Return the time ``text`` stands for, in UTC; naive where it names no offset.
+    """Return the time that ``text`` stands for, in UTC; naive if it names no offset.
 
-    :raises ValueError: it is no time, or no time that UTC can express.
+    :raises ValueError: it is not a time, or not one that UTC can express.
     """
     time = parse_datetime(text)
     if time is None:

@@ -1,4 +1,4 @@
-"""The ids by which one call is found in the logs of both sides."""
+"""The ids by which a call is found in the logs of both sides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import uuid4
 #: Visible ASCII: safe in a header, in a log line and in a column of 128 characters.
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
-#: W3C Trace Context, section 3.2. A version above 00 may append fields, which are not for us.
+#: W3C Trace Context, section 3.2. A version above 00 may append fields, which we ignore.
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<ids>[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})(?P<rest>-.*)?"
 )
@@ -20,7 +20,7 @@ _TRACEPARENT = re.compile(
 class Trace:
     """Where a call came from.
 
-    :param request_id: ``X-Request-ID`` of the call, or a new one where it sent none that is usable.
+    :param request_id: ``X-Request-ID`` of the call, or a new one if that is missing or unusable.
     :param traceparent: W3C ``traceparent`` of the call in version 00, or empty.
     """
 

@@ -1,4 +1,4 @@
-"""``Prefer: respond-async, wait=N`` (RFC 7240): a call that waits for the end of its request."""
+"""``Prefer: respond-async, wait=N`` (RFC 7240): a call that waits until its request is done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..models import PushRequest
 
 logger = logging.getLogger(__name__)
 
-#: Of the digits of a number of seconds, more make no sense.
+#: Digits of a number of seconds that are read; more make no sense.
 _DIGITS = 9
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ T = TypeVar("T")
 class Preferences:
     """What a call prefers, as far as it can be granted.
 
-    :param wait: seconds, capped by ``MAX_WAIT``; None where it does not wish to wait, or cannot.
-    :param respond_async: it does not insist on the end.
+    :param wait: seconds, capped by ``MAX_WAIT``; None if the call does not want to wait, or cannot.
+    :param respond_async: whether 202 is as good as the final state.
     """
 
     wait: int | None = None
@@ -36,7 +36,7 @@ class Preferences:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Preferences:
-        """Read ``Prefer``. What is unknown is ignored; of two alike the first counts."""
+        """Read ``Prefer``. Unknown preferences are ignored; the first of a name counts."""
         found: dict[str, str] = {}
         for preference in parse_http_list(headers.get("Prefer", "")):
             name, _, value = preference.partition(";")[0].partition("=")
@@ -53,7 +53,7 @@ class Preferences:
 
 def _seconds(value: str) -> int | None:
     most = conf().MAX_WAIT
-    # In a server with threads a call that waits would keep one from the others.
+    # In a server with threads a waiting call would take one from the others.
     if not (most and can_listen() and value.isascii() and value.isdecimal()):
         return None
     return min(int(value[:_DIGITS]), most)
@@ -62,7 +62,7 @@ def _seconds(value: str) -> int | None:
 def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]) -> PushRequest:
     """Wait until ``row`` is final, for up to ``seconds``, and return it as it is then.
 
-    Meanwhile no connection to the database is held. Where this process cannot listen, it does not
+    Meanwhile no connection to the database is held. If this process cannot listen, it does not
     wait.
 
     :param look: reads the row.
@@ -71,14 +71,14 @@ def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]
         return row
     try:
         with hub().listen(row.client_id, str(row.pk)) as listener:
-            # It may have moved before anybody listened.
+            # It may have ended before we listened.
             row = look()
             if row.is_final:
                 return row
             release_connections()
             listener.wait_for_end(seconds)
     except (Unavailable, TooManyListeners) as error:
-        logger.warning("A call cannot wait for the end of its request: %r", error)
+        logger.warning("cannot wait until push request %s is done: %r", row.pk, error)
         return row
     return look()
 
@@ -86,7 +86,8 @@ def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]
 def release_connections() -> None:
     """Give back the connections to the database, before something that takes long.
 
-    Django's objects for them go as well, which take as much as all the rest of a call that waits.
+    Django's objects for them are dropped as well: they take as much memory as all the rest of a
+    waiting call.
     """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:

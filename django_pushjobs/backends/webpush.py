@@ -288,7 +288,8 @@ def _base64url(raw: bytes) -> str:
 
 
 def _header_errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
-    told = (options.get("webpush") or {}).get("headers")
+    override = options.get("webpush")
+    told = override.get("headers") if isinstance(override, Mapping) else None
     if told is None:
         return
     if not isinstance(told, Mapping):

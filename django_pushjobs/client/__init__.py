@@ -1,4 +1,4 @@
-"""For third parties: a client of the HTTP API; needs the extra ``client``, and no Django.
+"""A client of the HTTP API, for third parties; needs the extra ``client``, but no Django.
 
 ::
 
@@ -10,7 +10,7 @@
         for receipt in client.receipts(request):
             print(receipt.address, receipt.status)
 
-This package imports nothing of the rest, so that it can be copied out of it.
+This package imports nothing else of ours, so it can be copied into another project.
 """
 
 from .callbacks import Callback, InvalidCallback, verify_callback

@@ -15,20 +15,20 @@ from typing import Any
 
 from .errors import PushError
 
-#: Seconds that the clocks of both sides may differ, on top of the way.
+#: Seconds that a callback may be old, or that the clocks of both sides may differ.
 TOLERANCE = 300
 _PREFIX = "whsec_"
 
 
 class InvalidCallback(PushError):
-    """It does not come from the service, is too old, or was changed on its way: answer 400."""
+    """Not from the service, too old, or changed on the way: answer 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback that is genuine.
+    """A callback that was verified.
 
-    :param id: the same at every attempt: remember it to do the work once.
+    :param id: the same at every attempt: remember it, so that you do the work only once.
     :param type: such as ``push.request.completed``.
     :param sent_at: when this attempt was made.
     """
@@ -47,15 +47,15 @@ def verify_callback(
     tolerance: float = TOLERANCE,
     now: float | None = None,
 ) -> Callback:
-    """Return the callback, once its signature has been checked.
+    """Verify the signature of a callback (Standard Webhooks 1.0.0), and return the callback.
 
-    :param body: exactly as it came, before any parsing.
+    :param body: exactly as it arrived, before any parsing.
     :param headers: names in any case.
-    :param secret: ``whsec_...``, or several of which one has to fit.
+    :param secret: ``whsec_...``, or several of which one must match.
     :param tolerance: seconds that its time may differ from ours.
-    :param now: our time in seconds since the epoch; the clock's where not given.
-    :raises InvalidCallback: it is not genuine.
-    :raises ValueError: a secret is none.
+    :param now: our time in seconds since the epoch; by default that of the clock.
+    :raises InvalidCallback: it cannot be trusted.
+    :raises ValueError: a secret is malformed.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     try:
@@ -65,9 +65,9 @@ def verify_callback(
     except KeyError as error:
         raise InvalidCallback(f"The header {error} is missing.") from None
     if not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
-        raise InvalidCallback("webhook-timestamp is no number of seconds.")
+        raise InvalidCallback("webhook-timestamp is not a number of seconds.")
     if abs((time.time() if now is None else now) - int(stamp)) > tolerance:
-        raise InvalidCallback("It is too old, or from the future.")
+        raise InvalidCallback("The callback is too old, or from the future.")
     message = b".".join([id_.encode(), stamp.encode(), body])
     given = [
         signature
@@ -77,12 +77,12 @@ def verify_callback(
     secrets = [secret] if isinstance(secret, str) else secret
     expected = [base64.b64encode(_sign(message, one)) for one in secrets]
     if not any(hmac.compare_digest(e, g.encode()) for e in expected for g in given):
-        raise InvalidCallback("No signature fits.")
+        raise InvalidCallback("No signature matches.")
     try:
         content = json.loads(body)
         type_, data = content["type"], content["data"]
     except (ValueError, KeyError, TypeError):
-        raise InvalidCallback("The body is no callback.") from None
+        raise InvalidCallback("The body is not a callback.") from None
     return Callback(id_, type_, datetime.fromtimestamp(int(stamp), UTC), data)
 
 
@@ -90,5 +90,5 @@ def _sign(message: bytes, secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
-        raise ValueError("The secret is no base64.") from None
+        raise ValueError("The secret is not base64.") from None
     return hmac.new(key, message, hashlib.sha256).digest()

@@ -1,4 +1,4 @@
-"""What can go wrong, made from the problems of the API (RFC 9457)."""
+"""What can go wrong; most of it is a problem that the API returned (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem as the API tells it.
+    """A problem as the API returns it.
 
-    :param type: URI of the type; ``about:blank`` where the status says it all.
+    :param type: URI of the type; ``about:blank`` if the status says it all.
     :param errors: each with ``pointer`` or ``parameter``, ``detail`` and ``code``.
-    :param request_id: by which the operator finds the call in the log.
-    :param members: all of them, with those that only some types have.
+    :param request_id: with which the operator finds the call in the log.
+    :param members: all of them, including those that only some types have.
     """
 
     status: int
@@ -27,7 +27,7 @@ class Problem:
 
     @classmethod
     def of(cls, status: int, members: Any) -> Problem:
-        """Read a problem; what is none, as the page of a proxy, is one of its status alone."""
+        """Read a problem; anything else, such as the page of a proxy, is one with only a status."""
         if not isinstance(members, dict):
             return cls(status)
         return cls(
@@ -53,14 +53,14 @@ class PushError(Exception):
 
 
 class Unreachable(PushError):
-    """There was no answer, also after further attempts. A submission may have been accepted: with
-    the same idempotency key it can be repeated safely."""
+    """There was no answer, even after further attempts. A submission may have been accepted: it is
+    safe to repeat it with the same idempotency key."""
 
 
 class ApiError(PushError):
     """The API answered with a problem.
 
-    :param retry_after: seconds after which it may go well; None where nobody said.
+    :param retry_after: seconds after which the call may succeed; None if the API did not say.
     """
 
     def __init__(self, problem: Problem, retry_after: float | None = None) -> None:
@@ -70,11 +70,11 @@ class ApiError(PushError):
 
 
 class InvalidRequest(ApiError):
-    """The call breaks a rule, and nothing was stored; ``problem.errors`` names each fault."""
+    """The call breaks a rule; nothing was stored, and ``problem.errors`` names each fault."""
 
 
 class AuthenticationFailed(ApiError):
-    """The key is wrong, revoked, expired, or not good for this network."""
+    """The key is wrong, revoked, expired, or not valid from this network."""
 
 
 class Forbidden(ApiError):
@@ -82,15 +82,15 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such push request of this client."""
+    """This client has no such push request."""
 
 
 class Conflict(ApiError):
-    """Its state does not allow this."""
+    """The state of the push request does not allow this."""
 
 
 class RateLimited(ApiError):
-    """A limit is exceeded; ``violated`` names it."""
+    """A limit is exceeded; ``violated`` names those that are."""
 
     @property
     def violated(self) -> Sequence[str]:
@@ -98,7 +98,7 @@ class RateLimited(ApiError):
 
 
 class Unavailable(ApiError):
-    """The service has a failure (5xx)."""
+    """The service failed (5xx)."""
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -111,6 +111,6 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
 
 
 def error_for(problem: Problem, retry_after: float | None = None) -> ApiError:
-    """Return the error that says what ``problem`` does."""
+    """Return the error to raise for ``problem``."""
     default = Unavailable if problem.status >= 500 else InvalidRequest
     return _BY_STATUS.get(problem.status, default)(problem, retry_after)

@@ -1,4 +1,4 @@
-"""The calls of the API, repeated where that is safe."""
+"""The calls of the API, repeated if that is safe."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ from .resources import PushRequest, Receipt
 #: A recipient is an address, or somebody the server knows: ``{"user": 17}``.
 Recipient = str | Mapping[str, Any]
 
-#: Statuses that say: come back. So does a 409 with a ``Retry-After``: the first call still runs.
-_COME_BACK: Final = frozenset({429, 502, 503, 504})
-#: Seconds before the first repetition where nobody said; doubles with each further one.
+#: Statuses that ask for a retry. So does a 409 with a ``Retry-After``: the first call is running.
+_RETRYABLE: Final = frozenset({429, 502, 503, 504})
+#: Seconds before the first retry if the API does not say; doubles with each further one.
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
-#: Seconds between two looks at a push request where nobody said.
+#: Seconds between two looks at a push request if the API does not say.
 _POLL: Final = 1.0
 
 
 class PushClient:
-    """A client of the HTTP API. It may be shared by threads; close it, or use it with ``with``.
+    """A client of the HTTP API. Threads may share it; close it, or use it with ``with``.
 
-    Calls that got no answer, and those that a limit or a failure of the service has refused, are
-    made again for as long as ``patience`` lasts, not before ``Retry-After``. That is safe: every
-    submission carries an ``Idempotency-Key``, so that what was accepted already is not accepted
-    twice.
+    A call that gets no answer, or that is refused because of a limit or a failure of the service,
+    is repeated after ``Retry-After`` for up to ``patience`` seconds. That is safe: every submission
+    has an ``Idempotency-Key``, so nothing is accepted twice.
 
     :param url: where the API is mounted, such as ``https://push.example.com/api/v1``.
-    :param key: the secret of a key.
-    :param timeout: seconds for one call.
-    :param patience: seconds for one call and its repetitions; 0 repeats nothing.
-    :param transport: of httpx, for proxies and for tests.
+    :param key: the API key, as it was shown when it was issued.
+    :param timeout: seconds for one attempt.
+    :param patience: seconds for a call with all its attempts; 0 makes only one.
+    :param transport: a transport of httpx, for proxies and for tests.
     """
 
     def __init__(
@@ -85,14 +84,14 @@ class PushClient:
         wait: float = 0,
         **fields: Any,
     ) -> PushRequest:
-        """Hand over one message.
+        """Submit one message.
 
-        :param idempotency_key: one of your own makes a repetition safe after this process has died,
-            too; by default there is a new one for every call of this method.
-        :param wait: seconds that the service may wait for the end before it answers.
-        :param fields: ``title``, ``body``, ``data``, ``priority`` and so on; times are aware.
+        :param idempotency_key: with a key of your own, it is safe to repeat the call even after
+            this process has died; by default every call of this method has a new one.
+        :param wait: seconds that the service may wait until it is done before it answers.
+        :param fields: ``title``, ``body``, ``data``, ``priority`` and so on; times must be aware.
         :raises InvalidRequest: a field is wrong; nothing was stored.
-        :raises ApiError: it was refused otherwise.
+        :raises ApiError: it was refused for another reason.
         :raises Unreachable: there was no answer.
         """
         headers = _idempotent(idempotency_key)
@@ -106,11 +105,11 @@ class PushClient:
     def submit_many(
         self, items: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> list[PushRequest | Problem]:
-        """Hand over many messages in one call; the service says how many it takes, often 1,000.
+        """Submit many messages in one call; the service limits how many, by default to 1,000.
 
         :param items: each with ``recipients`` and the fields of :meth:`submit`.
-        :returns: for each item, in order, what was stored or why it was not.
-        :raises InvalidRequest: no item is right; nothing was stored.
+        :returns: for each item, in order, the push request, or the problem if it was refused.
+        :raises InvalidRequest: no item is valid; nothing was stored.
         """
         body = {"items": [_as_json(item) for item in items]}
         headers = _idempotent(idempotency_key)
@@ -122,20 +121,20 @@ class PushClient:
             for ticket in answer.json()["items"]
         ]
 
-    # Look.
+    # Read.
 
     def get(self, request: PushRequest | str) -> PushRequest:
-        """Return where a push request stands.
+        """Return the state of a push request.
 
         :raises NotFound: there is none with this id.
         """
         return PushRequest.of(self._call("GET", _path(request)).json())
 
     def wait(self, request: PushRequest | str, *, timeout: float = 60.0) -> PushRequest:
-        """Return a push request once it has ended. Looks as often as the service says, and an
-        answer that nothing has changed costs it next to nothing.
+        """Return a push request once it is done. Looks as often as the service says; as long as
+        nothing has changed, that costs the service next to nothing.
 
-        :raises TimeoutError: it has not within ``timeout`` seconds.
+        :raises TimeoutError: it is not done within ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         path, tag, state = _path(request), "", None
@@ -146,9 +145,11 @@ class PushClient:
                 state, tag = PushRequest.of(answer.json()), answer.headers.get("ETag", "")
             if state is not None and state.done:
                 return state
-            pause = max(0.01, _POLL if (said := _retry_after(answer)) is None else said)
+            pause = max(
+                0.01, _POLL if (retry_after := _retry_after(answer)) is None else retry_after
+            )
             if time.monotonic() + pause > deadline:
-                raise TimeoutError(f"{path} has not ended within {timeout:g} s")
+                raise TimeoutError(f"{path} is not done after {timeout:g} s")
             time.sleep(pause)
 
     def receipts(self, request: PushRequest | str) -> Iterator[Receipt]:
@@ -165,36 +166,36 @@ class PushClient:
         for item in self._pages("push-requests", _as_json(filters)):
             yield PushRequest.of(item)
 
-    # Act.
+    # Change.
 
     def cancel(self, request: PushRequest | str) -> PushRequest:
-        """Cancel a push request; what is in flight ends nevertheless.
+        """Cancel a push request; what is in flight is not interrupted.
 
-        :raises Conflict: it has ended already.
+        :raises Conflict: it has already ended otherwise.
         """
         return PushRequest.of(self._call("POST", f"{_path(request)}/cancel").json())
 
     def retry(self, request: PushRequest | str) -> PushRequest:
         """Push a failed or partial request again, to the addresses that were not accepted.
 
-        :raises Conflict: it is neither.
+        :raises Conflict: it is neither failed nor partial.
         """
         return PushRequest.of(self._call("POST", f"{_path(request)}/retry").json())
 
-    # How.
+    # How calls are made.
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         page = self._call("GET", path, params=query).json()
         yield from page["results"]
         while page["next"]:
-            # Only its query: a proxy may have told the service another host than ours.
+            # Only its query: behind a proxy, the service may have another idea of its host.
             page = self._call("GET", path, params=httpx.URL(page["next"]).params).json()
             yield from page["results"]
 
     def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        """Make a call, again where that helps, and return the answer.
+        """Make a call, repeat it if that may help, and return the answer.
 
-        :raises PushError: it did not help.
+        :raises PushError: none of the attempts succeeded.
         """
         deadline = time.monotonic() + self.patience
         attempt = 0
@@ -203,26 +204,27 @@ class PushClient:
             try:
                 answer = self._http.request(method, path, **kwargs)
             except httpx.TransportError as failure:
-                error, said, again = Unreachable(f"{method} {path}: {failure!r}"), None, True
+                error, retry_after = Unreachable(f"{method} {path}: {failure!r}"), None
+                retryable = True
             else:
                 if answer.is_success or answer.status_code == 304:
                     return answer
-                said = _retry_after(answer)
-                error = error_for(Problem.of(answer.status_code, _json(answer)), said)
-                again = _may_come_back(answer.status_code, said)
+                retry_after = _retry_after(answer)
+                error = error_for(Problem.of(answer.status_code, _json(answer)), retry_after)
+                retryable = _is_retryable(answer.status_code, retry_after)
             backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
-            pause = max(said or 0.0, backoff)
-            if not again or time.monotonic() + pause > deadline:
+            pause = max(retry_after or 0.0, backoff)
+            if not retryable or time.monotonic() + pause > deadline:
                 raise error
             time.sleep(pause)
             attempt += 1
 
 
-def _may_come_back(status: int, said: float | None) -> bool:
+def _is_retryable(status: int, retry_after: float | None) -> bool:
     if status == 429:
-        # Without a time it asks for more than there ever is.
-        return said is not None
-    return status in _COME_BACK or (status == 409 and said is not None)
+        # Without a time the call asks for more than the whole limit.
+        return retry_after is not None
+    return status in _RETRYABLE or (status == 409 and retry_after is not None)
 
 
 def _idempotent(key: str | None) -> dict[str, str]:
@@ -246,7 +248,7 @@ def _json(answer: httpx.Response) -> Any:
 
 
 def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Times as RFC 3339 has them; nothing where nothing was said."""
+    """Return ``fields`` with times as in RFC 3339, and without those that are None."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in fields.items()

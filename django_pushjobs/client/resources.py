@@ -1,4 +1,4 @@
-"""What the API answers, typed. Members that are not known here are kept in ``raw``."""
+"""What the API returns, with types. Members that have no attribute here are in ``raw``."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """Where a push request stands.
+    """The state of a push request.
 
-    :param status: ``pending``, ``queued``, ``running``, or an end: ``succeeded``, ``partial``,
+    :param status: ``pending``, ``queued``, ``running``, or final: ``succeeded``, ``partial``,
         ``failed``, ``canceled``, ``expired``.
-    :param done: it has ended.
+    :param done: whether ``status`` is final.
     """
 
     id: str

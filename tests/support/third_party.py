@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,8 @@ from django.utils import timezone
 
 from django_pushjobs.models import ApiClient, ApiKey
 
-PUSH_REQUESTS = "/api/v1/push-requests"
+MOUNT = "/api/v1"
+PUSH_REQUESTS = f"{MOUNT}/push-requests"
 
 
 class ThirdParty:
@@ -44,6 +46,16 @@ class ThirdParty:
             headers=self._headers(headers),
         )
 
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Make any call; ``path`` is below ``/api/v1``."""
+        return self.http.generic(
+            method.upper(),
+            f"{MOUNT}{path}",
+            b"" if body is None else json.dumps(body).encode(),
+            content_type="application/json",
+            headers=self._headers(headers),
+        )
+
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         named = {name.replace("_", "-"): value for name, value in more.items()}
         return {"Authorization": f"Bearer {self.secret}", **named}
@@ -67,6 +79,13 @@ def problem(response: Any) -> dict[str, Any]:
 
 
 def faults(response: Any) -> set[tuple[str, str]]:
-    """Return pointer (or parameter) and code of every error of a 400."""
+    """Return pointer (or parameter) and code of every error of a 400, which is valid UTF-8."""
     assert response.status_code == 400, response.content
     return {(e.get("pointer", e.get("parameter")), e["code"]) for e in problem(response)["errors"]}
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield method, path and description of every operation in an OpenAPI document."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation

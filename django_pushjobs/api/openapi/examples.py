@@ -52,23 +52,19 @@ DONE: dict[str, Any] = QUEUED | {
     "finished_at": "2030-01-31T12:00:00.310000Z",
 }
 INVALID: dict[str, Any] = {
-    "type": INVALID_PUSH_REQUEST,
+    "type": INVALID_PUSH_REQUEST.uri,
     "title": "Invalid push request",
     "status": 400,
     "detail": "2 things are wrong; see errors.",
     "instance": "/api/v1/push-requests",
     "request_id": "b7d1a4e2",
     "errors": [
-        {"pointer": "/recipients", "detail": "names nobody", "code": "empty"},
-        {
-            "pointer": "/titel",
-            "detail": "is not known here",
-            "code": "unknown_field",
-        },
+        {"pointer": "/titel", "detail": "is not a known field", "code": "unknown_field"},
+        {"pointer": "/body", "detail": "must be a string", "code": "invalid_type"},
     ],
 }
 INSUFFICIENT: dict[str, Any] = {
-    "type": INSUFFICIENT_SCOPE,
+    "type": INSUFFICIENT_SCOPE.uri,
     "title": "Insufficient scope",
     "status": 403,
     "detail": "The API key lacks the scope 'submit'.",
@@ -77,7 +73,7 @@ INSUFFICIENT: dict[str, Any] = {
     "request_id": "b7d1a4e2",
 }
 EXCEEDED: dict[str, Any] = {
-    "type": QUOTA_EXCEEDED,
+    "type": QUOTA_EXCEEDED.uri,
     "title": "Quota exceeded",
     "status": 429,
     "detail": "Too many calls.",
@@ -92,7 +88,7 @@ BATCH_ANSWER: dict[str, Any] = {
         {
             "status": 400,
             "problem": {
-                "type": INVALID_PUSH_REQUEST,
+                "type": INVALID_PUSH_REQUEST.uri,
                 "title": "Invalid push request",
                 "status": 400,
                 "detail": "One thing is wrong; see errors.",

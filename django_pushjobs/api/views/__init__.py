@@ -1,17 +1,5 @@
-"""The operations of the API, a module for each noun.
+"""The calls of the API: a module for each noun.
 
-They read and answer; whatever changes a row is a service.
+Views read and answer; whatever changes a row is a service. :mod:`..routes` and :mod:`..urls` say at
+which addresses they are.
 """
-
-from .callbacks import CallbackEndpointViewSet, CallbackEventViewSet
-from .documents import DocsView, NotFoundView, OpenApiView
-from .push_requests import PushRequestViewSet
-
-__all__ = [
-    "CallbackEndpointViewSet",
-    "CallbackEventViewSet",
-    "DocsView",
-    "NotFoundView",
-    "OpenApiView",
-    "PushRequestViewSet",
-]

@@ -2,76 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from django.contrib.auth import get_user_model
-from django.http import Http404, HttpRequest
-from rest_framework import serializers
+from django.http import Http404
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ... import devices, sentry
-from ...exceptions import FieldError, InvalidDevice
+from ... import devices
 from ...models import Device
-from ..base import AlwaysJSON, ResourceRenderer
-from ..fields import UTCTimeField
-from ..parsers import StrictJSONParser
-from ..problems import problem_handler
-from ..tracing import Trace
-
-_MEMBERS = frozenset({"platform", "address", "app", "locale", "tags"})
+from .. import bodies
+from ..base import JSONView
+from ..serializers.devices import DeviceSerializer, NewDevice
 
 
 class IsUser(BasePermission):
-    """A user of the project; a third party's key is none."""
+    """A user of the project, which a third party with a key is not."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.user, get_user_model()) and request.user.is_active
 
 
-class DeviceSerializer(serializers.Serializer[Device]):
-    """A device as its user may see it. The address is not repeated."""
+class DeviceApiView(JSONView):
+    """Part of the project's own API: its ``DEFAULT_AUTHENTICATION_CLASSES`` say who is logged in,
+    and its throttles how often they may call."""
 
-    id = serializers.IntegerField(read_only=True)
-    platform = serializers.CharField(read_only=True)
-    app = serializers.CharField(read_only=True)
-    locale = serializers.CharField(read_only=True)
-    tags = serializers.ListField(read_only=True)
-    state = serializers.CharField(read_only=True)
-    reason = serializers.CharField(read_only=True)
-    registered_at = UTCTimeField(read_only=True)
-    last_seen_at = UTCTimeField(read_only=True)
-
-
-class DeviceApiView(APIView):
-    """Who is logged in, the project's own ``DEFAULT_AUTHENTICATION_CLASSES`` say, and how often
-    they may call, its throttles: these calls are part of the project's API."""
-
-    renderer_classes = (ResourceRenderer,)
-    parser_classes = (StrictJSONParser,)
     permission_classes = (IsUser,)
-    content_negotiation_class = AlwaysJSON
     schema = None
-
-    trace: Trace
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        # Addresses are nobody's business.
-        sentry.protect()
-        self.trace = Trace.of(request.headers)
-        return super().initialize_request(request, *args, **kwargs)
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None
     ) -> NoReturn:
-        raise PermissionDenied("Log in first: this is for users of the site.")
-
-    def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
-        return problem_handler
+        raise PermissionDenied("Log in first: only users of the site have devices.")
 
 
 class DevicesView(DeviceApiView):
@@ -83,21 +48,8 @@ class DevicesView(DeviceApiView):
         return Response({"devices": shown})
 
     def post(self, request: Request) -> Response:
-        body = request.data
-        if not isinstance(body, dict):
-            raise InvalidDevice([FieldError("", "must be an object", "invalid_type")])
-        errors = [
-            FieldError(f"/{name[:64]}", "is not known here", "unknown_field")
-            for name in body.keys() - _MEMBERS
-        ]
-        errors += [
-            FieldError(f"/{name}", "is required", "required")
-            for name in ("platform", "address")
-            if name not in body
-        ]
-        if errors:
-            raise InvalidDevice(errors)
-        device, is_new = devices.register(request.user, **body)
+        values = bodies.read(NewDevice, request.data)
+        device, is_new = devices.register(request.user, **values)
         return Response(DeviceSerializer(device).data, status=201 if is_new else 200)
 
 

@@ -1,4 +1,4 @@
-"""What the API says of itself, and that there is nothing elsewhere."""
+"""What needs no key: the OpenAPI document, its page, and the problem for a wrong address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..base import ApiView
-from ..openapi import document
+from ..openapi.document import document_at
 
 
 class PublicView(ApiView):
@@ -21,23 +21,23 @@ class PublicView(ApiView):
     schema = None
 
 
-class NotFoundView(PublicView):
-    """Answers where there is nothing, with a problem as everywhere."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise Http404
-
-
 class OpenApiView(PublicView):
     """The OpenAPI document of this API alone."""
 
     def get(self, request: Request) -> Response:
         mount = request.path.rpartition("/")[0]
-        return Response(document.document(server=mount or "/"))
+        return Response(document_at(mount or "/"))
 
 
 class DocsView(PublicView):
-    """The document for people, all from static files of this host."""
+    """The document for people; everything it loads is a static file of this host."""
 
     def get(self, request: Request) -> TemplateResponse:
         return TemplateResponse(request._request, "django_pushjobs/api/docs.html")
+
+
+class NotFoundView(PublicView):
+    """Answers wherever there is nothing, with a problem as everywhere."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise Http404

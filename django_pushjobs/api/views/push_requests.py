@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework.decorators import action
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -19,40 +18,33 @@ from ... import services
 from ...callbacks.endpoints import CallbackUrls
 from ...conf import conf
 from ...exceptions import InvalidPushRequest
-from ...models import ApiClient, ApiKey, Delivery, PushRequest, Scope
+from ...models import Delivery, PushRequest, Scope
 from ...submission.acceptance import accept
 from ...submission.submissions import Submission
-from .. import sse
+from .. import bodies, parameters, sse
 from ..base import ApiView
-from ..conditional import ConditionalAuthentication, etag_of, known_etag, not_modified
+from ..conditional import etag_of, known_etag, not_modified
+from ..exception_handler import problem_for
 from ..filters import PushRequestFilter, StrictFilterBackend
 from ..idempotency import accept_once, amend, call_of, response_to
-from ..openapi import document
+from ..openapi import push_requests as operations
 from ..pagination import DeliveryPagination, PushRequestPagination
-from ..problems import problem_for
-from ..serializers import (
-    BatchSerializer,
-    DeliverySerializer,
-    NewPushRequestSerializer,
-    PushRequestSerializer,
-    ReceiptsQuerySerializer,
-    wants_validation_only,
-)
+from ..serializers.push_requests import DeliverySerializer, PushRequestSerializer, ReceiptsQuery
+from ..serializers.submissions import SubmissionReader
 from ..waiting import Preferences, wait_for_end
 
-#: A request with at most so many addresses has its receipts beside it.
+#: A request with at most so many addresses is shown with its receipts.
 INLINE_RECEIPTS: Final = 10
 
 
 class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     """The push requests of the client that calls. Those of others do not exist for it."""
 
-    # What was to be pushed is never shown, so it is not read either.
+    # The message is never shown, so it is not read either.
     queryset = PushRequest.objects.defer(
         "recipients", "title", "body", "data", "options", "traceparent"
     )
     serializer_class = PushRequestSerializer
-    authentication_classes = (ConditionalAuthentication,)
     lookup_url_kwarg = "id"
     lookup_value_converter = "uuid"
     filter_backends = (StrictFilterBackend,)
@@ -60,13 +52,9 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     pagination_class = PushRequestPagination
 
     @property
-    def client(self) -> ApiClient:
-        return cast(ApiKey, self.request.auth).client
-
-    @property
     def test_backend(self) -> str | None:
-        """The only backend a test key may use; None where the key is a live one."""
-        return conf().TEST_BACKEND if cast(ApiKey, self.request.auth).is_test else None
+        """The only backend that a test key may use; None if the key is a live one."""
+        return conf().TEST_BACKEND if self.key.is_test else None
 
     def get_queryset(self) -> QuerySet[PushRequest]:
         rows = super().get_queryset().filter(client=self.client)
@@ -75,15 +63,13 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def get_object(self) -> PushRequest:
         return self.get_queryset().get(pk=self.kwargs["id"])
 
-    @document.submit
+    @operations.submit
     def create(self, request: Request) -> HttpResponseBase:
-        validate_only = self._validate_only(request)
+        parameters.refuse_unknown(request)
         call = call_of(request, self.client)
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
-        submission = NewPushRequestSerializer().read(
-            request.data, self.trace, CallbackUrls(self.client), self.test_backend
-        )
+        submission, validate_only = self._reader().read(request.data)
         if validate_only:
             return Response(status=204)
         if call is None:
@@ -100,16 +86,19 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             answer = amend(call, answer, self._accepted_or_final(made[0]))
         return response_to(answer)
 
-    @document.submit_batch
+    @operations.list_
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @operations.submit_batch
     @action(detail=False, methods=["post"])
     def batch(self, request: Request) -> HttpResponseBase:
-        validate_only = self._validate_only(request)
+        parameters.refuse_unknown(request)
         call = call_of(request, self.client)
         if call is not None and (stored := call.stored()) is not None:
             return response_to(stored)
-        items = BatchSerializer().read(
-            request.data, self.trace, CallbackUrls(self.client), self.test_backend
-        )
+        items, validate_only = self._reader().read_batch(request.data)
         if validate_only:
             valid = {"status": 204}
             tickets = [valid if isinstance(i, Submission) else _refused(i) for i in items]
@@ -121,10 +110,10 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         respond = partial(self._accepted_batch, items)
         return response_to(accept_once(call, submissions, respond, self.admission))
 
-    @document.receipts
+    @operations.receipts
     @action(detail=False, methods=["post"], scope=Scope.READ)
     def receipts(self, request: Request) -> Response:
-        ids = ReceiptsQuerySerializer().read(request.data)
+        ids = bodies.read(ReceiptsQuery, request.data)["ids"]
         rows = {row.pk: row for row in self.get_queryset().filter(pk__in=set(ids))}
         few = [pk for pk, row in rows.items() if row.total <= INLINE_RECEIPTS]
         of_few: dict[UUID, list[Delivery]] = {pk: [] for pk in few}
@@ -132,12 +121,12 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             of_few[delivery.request_id].append(delivery)
         return Response({"items": [self._receipt(pk, rows.get(pk), of_few.get(pk)) for pk in ids]})
 
-    @document.list_
-    def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+    @operations.events
+    @action(detail=False)
+    def events(self, request: Request) -> HttpResponseBase:
+        return sse.respond(request, self.client.pk, None)
 
-    @document.retrieve
+    @operations.retrieve
     def retrieve(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         preferences = Preferences.of(request.headers)
         tag = None if preferences.wait else known_etag(request)
@@ -153,27 +142,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             response.headers[name] = value
         return response
 
-    @document.events
-    @action(detail=False)
-    def events(self, request: Request) -> HttpResponseBase:
-        return sse.respond(request, self.client.pk, None)
-
-    @document.events_of_one
-    @action(detail=True, url_path="events", url_name="events-of-one")
-    def events_of_one(self, request: Request, **kwargs: Any) -> HttpResponseBase:
-        return sse.respond(request, self.client.pk, self.get_object())
-
-    @document.cancel
-    @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, **kwargs: Any) -> Response:
-        return self._state(services.cancel(self.get_object().pk))
-
-    @document.retry
-    @action(detail=True, methods=["post"])
-    def retry(self, request: Request, **kwargs: Any) -> Response:
-        return self._accepted(services.retry(self.get_object().pk))
-
-    @document.deliveries
+    @operations.deliveries
     @action(
         detail=True,
         pagination_class=DeliveryPagination,
@@ -184,8 +153,26 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         page = self.paginate_queryset(self.get_object().deliveries.all())  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
+    @operations.cancel
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **kwargs: Any) -> Response:
+        return self._state(services.cancel(self.get_object().pk))
+
+    @operations.retry
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, **kwargs: Any) -> Response:
+        return self._accepted(services.retry(self.get_object().pk))
+
+    @operations.events_of_one
+    @action(detail=True, url_path="events", url_name="events-of-one")
+    def events_of_one(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        return sse.respond(request, self.client.pk, self.get_object())
+
+    def _reader(self) -> SubmissionReader:
+        return SubmissionReader(self.trace, CallbackUrls(self.client), self.test_backend)
+
     def _accepted_or_final(self, row: PushRequest) -> Response:
-        """Answer a submission that may prefer to wait for the end."""
+        """Return the answer to a submission that may prefer to wait for the end."""
         preferences = Preferences.of(self.request.headers)
         if preferences.wait:
             row = wait_for_end(row, preferences.wait, lambda: self.get_queryset().get(pk=row.pk))
@@ -222,20 +209,13 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             "deliveries": deliveries and DeliverySerializer(deliveries, many=True).data,
         }
 
-    def _validate_only(self, request: Request) -> bool:
-        # Who asks for a rehearsal in the wrong place shall not get the performance.
-        if request.query_params:
-            unknown = ErrorDetail("is not a parameter of this call", code="unknown_parameter")
-            raise ValidationError({name[:64]: [unknown] for name in sorted(request.query_params)})
-        return wants_validation_only(request.data)
-
     def _state(self, row: PushRequest) -> Response:
         headers = {} if row.is_final else _retry_after()
         return Response(self.get_serializer(row).data, headers=headers)
 
 
 def _refused(item: InvalidPushRequest) -> dict[str, Any]:
-    """Return the ticket of an item that is wrong."""
+    """Return the ticket of an item that is invalid."""
     problem = problem_for(item)
     return {"status": problem.status, "problem": problem.as_dict()}
 

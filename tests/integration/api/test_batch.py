@@ -63,7 +63,7 @@ def test_is_refused_where_no_item_can_be_accepted(acme: ThirdParty) -> None:
         ({"items": {}}, {("/items", "invalid_type")}),
         ({"items": None}, {("/items", "invalid_type")}),
         ({"items": [{}] * 4}, {("/items", "too_many")}),
-        ({"items": [], "more": 1}, {("/more", "unknown_field")}),
+        ({"items": [], "more": 1}, {("/more", "unknown_field"), ("/items", "empty")}),
     ],
 )
 def test_is_refused_where_it_is_no_batch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -14,12 +13,12 @@ from django_pushjobs.callbacks import endpoints, sender
 from django_pushjobs.models import ApiKey, CallbackEndpoint, CallbackEvent, Scope
 from tests.support.callbacks import INSECURE, verified
 from tests.support.provider import Provider, http, provider
-from tests.support.third_party import ThirdParty, faults, problem
+from tests.support.third_party import MOUNT, ThirdParty, faults, problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ENDPOINTS = "/api/v1/callback-endpoints"
-CALLBACKS = "/api/v1/callbacks"
+ENDPOINTS = "/callback-endpoints"
+CALLBACKS = "/callbacks"
 
 
 @pytest.fixture(autouse=True)
@@ -38,33 +37,22 @@ def acme() -> ThirdParty:
     return ThirdParty()
 
 
-def call(party: ThirdParty, method: str, url: str, body: Any = None) -> Any:
-    data = b"" if body is None else json.dumps(body).encode()
-    return party.http.generic(
-        method.upper(),
-        url,
-        data=data,
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {party.secret}"},
-    )
-
-
 def register(party: ThirdParty, url: str, **body: Any) -> Any:
-    response = call(party, "post", ENDPOINTS, {"url": url, **body})
+    response = party.call("post", ENDPOINTS, {"url": url, **body})
     assert response.status_code == 201, response.content
     return response.json()
 
 
 def test_register_shows_the_secret_once(acme: ThirdParty, receiver: Provider) -> None:
-    response = call(acme, "post", ENDPOINTS, {"url": receiver.url})
+    response = acme.call("post", ENDPOINTS, {"url": receiver.url})
     assert response.status_code == 201
     assert response.headers["Cache-Control"] == "no-store"
     made = response.json()
     assert made["secret"].startswith("whsec_")
     assert (made["state"], made["reason"], made["event_types"]) == ("active", "", [])
-    shown = call(acme, "get", response.headers["Location"].partition("testserver")[2])
+    shown = acme.call("get", response.headers["Location"].partition(MOUNT)[2])
     assert shown.json() == {key: value for key, value in made.items() if key != "secret"}
-    listed = call(acme, "get", ENDPOINTS).json()["results"]
+    listed = acme.call("get", ENDPOINTS).json()["results"]
     assert listed == [shown.json()]
 
 
@@ -87,13 +75,13 @@ def test_register_shows_the_secret_once(acme: ThirdParty, receiver: Provider) ->
     ],
 )
 def test_what_cannot_be_registered(acme: ThirdParty, body: Any, errors: set[Any]) -> None:
-    assert faults(call(acme, "post", ENDPOINTS, body)) == errors
+    assert faults(acme.call("post", ENDPOINTS, body)) == errors
     assert not CallbackEndpoint.objects.exists()
 
 
 def test_https_only_unless_the_settings_say_otherwise(acme: ThirdParty, settings: Settings) -> None:
     settings.PUSHJOBS = INSECURE | {"INSECURE_DESTINATIONS": False}
-    refused = call(acme, "post", ENDPOINTS, {"url": "http://93.184.215.14/"})
+    refused = acme.call("post", ENDPOINTS, {"url": "http://93.184.215.14/"})
     assert faults(refused) == {("/url", "https_required")}
     register(acme, "https://93.184.215.14/")
 
@@ -103,62 +91,62 @@ def test_a_client_has_so_many_endpoints_at_most(
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_ENDPOINTS", 1)
     register(acme, "http://127.0.0.1/")
-    refused = problem(call(acme, "post", ENDPOINTS, {"url": "http://127.0.0.1/"}))
+    refused = problem(acme.call("post", ENDPOINTS, {"url": "http://127.0.0.1/"}))
     assert (refused["status"], refused["errors"][0]["code"]) == (409, "too_many")
 
 
 def test_change_and_delete(acme: ThirdParty, receiver: Provider) -> None:
     made = register(acme, receiver.url)
     url = f"{ENDPOINTS}/{made['id']}"
-    changed = call(acme, "patch", url, {"event_types": ["push.request.expired"]}).json()
+    changed = acme.call("patch", url, {"event_types": ["push.request.expired"]}).json()
     assert (changed["url"], changed["event_types"]) == (receiver.url, ["push.request.expired"])
-    assert faults(call(acme, "patch", url, {"url": "http://10.0.0.1/"})) == {
+    assert faults(acme.call("patch", url, {"url": "http://10.0.0.1/"})) == {
         ("/url", "forbidden_address")
     }
-    gone = call(acme, "delete", url)
+    gone = acme.call("delete", url)
     assert (gone.status_code, gone.content) == (204, b"")
-    assert problem(call(acme, "get", url))["detail"] == "There is no such callback endpoint."
+    assert problem(acme.call("get", url))["detail"] == "There is no such callback endpoint."
 
 
 def test_rotate_test_and_read_the_attempts(acme: ThirdParty, receiver: Provider) -> None:
     made = register(acme, receiver.url)
     url = f"{ENDPOINTS}/{made['id']}"
-    rotated = call(acme, "post", f"{url}/rotate").json()
+    rotated = acme.call("post", f"{url}/rotate").json()
     assert rotated["secret"] != made["secret"]
     assert rotated["previous_secret_expires_at"]
     receiver.script(http(200, b"thanks"))
-    event = call(acme, "post", f"{url}/test")
+    event = acme.call("post", f"{url}/test")
     assert (event.status_code, event.json()["type"]) == (202, "push.endpoint.test")
     assert sender.send(CallbackEndpoint.objects.get().pk) == 1
     for secret in (made["secret"], rotated["secret"]):
         verified(receiver.requests[0], secret)
-    [listed] = call(acme, "get", f"{url}/events").json()["results"]
-    shown = call(acme, "get", f"{CALLBACKS}/{event.json()['id']}").json()
+    [listed] = acme.call("get", f"{url}/events").json()["results"]
+    shown = acme.call("get", f"{CALLBACKS}/{event.json()['id']}").json()
     assert listed == shown
     assert (shown["status"], shown["attempts"]) == ("delivered", 1)
-    [attempt] = call(acme, "get", f"{CALLBACKS}/{shown['id']}/attempts").json()
+    [attempt] = acme.call("get", f"{CALLBACKS}/{shown['id']}/attempts").json()
     assert (attempt["status_code"], attempt["response"]) == (200, "thanks")
 
 
 def test_pause_resume_and_replay(acme: ThirdParty, receiver: Provider) -> None:
     made = register(acme, receiver.url)
     url = f"{ENDPOINTS}/{made['id']}"
-    assert call(acme, "post", f"{url}/pause").json()["state"] == "paused"
-    assert call(acme, "post", f"{url}/resume").json()["state"] == "active"
-    event = call(acme, "post", f"{url}/test").json()
+    assert acme.call("post", f"{url}/pause").json()["state"] == "paused"
+    assert acme.call("post", f"{url}/resume").json()["state"] == "active"
+    event = acme.call("post", f"{url}/test").json()
     pk = CallbackEndpoint.objects.get().pk
     sender.send(pk)
-    assert call(acme, "post", f"{CALLBACKS}/{event['id']}/replay").json()["status"] == "pending"
+    assert acme.call("post", f"{CALLBACKS}/{event['id']}/replay").json()["status"] == "pending"
     sender.send(pk)
     since = {"since": "2020-01-01T00:00:00Z"}
-    assert call(acme, "post", f"{url}/replay", since | {"failed_only": True}).json() == {
+    assert acme.call("post", f"{url}/replay", since | {"failed_only": True}).json() == {
         "replayed": 0
     }
-    assert call(acme, "post", f"{url}/replay", since).json() == {"replayed": 1}
+    assert acme.call("post", f"{url}/replay", since).json() == {"replayed": 1}
     sender.send(pk)
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     assert len(receiver.requests) == 3
-    assert faults(call(acme, "post", f"{url}/replay", {"since": "2020-01-01T00:00:00"})) == {
+    assert faults(acme.call("post", f"{url}/replay", {"since": "2020-01-01T00:00:00"})) == {
         ("/since", "naive")
     }
 
@@ -167,33 +155,33 @@ def test_a_disabled_endpoint_is_resumed_first(acme: ThirdParty, receiver: Provid
     made = register(acme, receiver.url)
     url = f"{ENDPOINTS}/{made['id']}"
     receiver.script(http(410))
-    event = call(acme, "post", f"{url}/test").json()
+    event = acme.call("post", f"{url}/test").json()
     sender.send(CallbackEndpoint.objects.get().pk)
-    shown = call(acme, "get", url).json()
+    shown = acme.call("get", url).json()
     assert (shown["state"], shown["reason"]) == ("disabled", "gone")
     assert shown["disabled_at"]
     for path in (f"{url}/test", f"{CALLBACKS}/{event['id']}/replay"):
-        assert problem(call(acme, "post", path))["status"] == 409
-    assert call(acme, "post", f"{url}/resume").json()["reason"] == ""
-    assert call(acme, "post", f"{CALLBACKS}/{event['id']}/replay").status_code == 202
+        assert problem(acme.call("post", path))["status"] == 409
+    assert acme.call("post", f"{url}/resume").json()["reason"] == ""
+    assert acme.call("post", f"{CALLBACKS}/{event['id']}/replay").status_code == 202
 
 
 def test_those_of_others_do_not_exist(acme: ThirdParty, receiver: Provider) -> None:
     made = register(acme, receiver.url)
-    event = call(acme, "post", f"{ENDPOINTS}/{made['id']}/test").json()
+    event = acme.call("post", f"{ENDPOINTS}/{made['id']}/test").json()
     other = ThirdParty("other")
-    assert call(other, "get", ENDPOINTS).json()["results"] == []
+    assert other.call("get", ENDPOINTS).json()["results"] == []
     routes = [("get", ""), ("patch", ""), ("delete", ""), ("get", "/events")]
     routes += [("post", f"/{name}") for name in ("rotate", "pause", "resume", "test")]
     for method, path in routes:
         body = {} if method == "patch" else None
-        response = call(other, method, f"{ENDPOINTS}/{made['id']}{path}", body)
+        response = other.call(method, f"{ENDPOINTS}/{made['id']}{path}", body)
         assert problem(response)["status"] == 404, (method, path)
     replay = {"since": "2020-01-01T00:00:00Z"}
-    assert call(other, "post", f"{ENDPOINTS}/{made['id']}/replay", replay).status_code == 404
+    assert other.call("post", f"{ENDPOINTS}/{made['id']}/replay", replay).status_code == 404
     for method, path in [("get", ""), ("get", "/attempts"), ("post", "/replay")]:
-        assert call(other, method, f"{CALLBACKS}/{event['id']}{path}").status_code == 404
-    assert call(other, "get", f"{CALLBACKS}/{uuid4()}").status_code == 404
+        assert other.call(method, f"{CALLBACKS}/{event['id']}{path}").status_code == 404
+    assert other.call("get", f"{CALLBACKS}/{uuid4()}").status_code == 404
     assert CallbackEvent.objects.get().attempts == 0
 
 
@@ -201,8 +189,8 @@ def test_a_key_needs_the_scope(acme: ThirdParty) -> None:
     acme.key, acme.secret = ApiKey.objects.issue(
         acme.client, "reader", scopes=[Scope.READ.value, Scope.SUBMIT.value]
     )
-    assert problem(call(acme, "get", ENDPOINTS))["scope"] == "callbacks"
-    assert call(acme, "post", ENDPOINTS, {"url": "http://127.0.0.1/"}).status_code == 403
+    assert problem(acme.call("get", ENDPOINTS))["scope"] == "callbacks"
+    assert acme.call("post", ENDPOINTS, {"url": "http://127.0.0.1/"}).status_code == 403
 
 
 def test_a_push_request_may_name_a_url_where_the_client_may(

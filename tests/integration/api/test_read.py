@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.serializers import Serializer
 
-from django_pushjobs.api.serializers import PushRequestSerializer
+from django_pushjobs.api.serializers.push_requests import PushRequestSerializer
 from django_pushjobs.models import Delivery, PushRequest
 from django_pushjobs.models.identifiers import delivery_id
 from django_pushjobs.states import DeliveryStatus, Status

@@ -21,11 +21,10 @@ from django_pushjobs.models import CallbackEndpoint, PushRequest
 from django_pushjobs.states import Status
 from tests.support.callbacks import INSECURE
 from tests.support.samples import some_deliveries
-from tests.support.third_party import ThirdParty
+from tests.support.third_party import MOUNT, ThirdParty, operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MOUNT = "/api/v1"
 #: An id that nobody has: what is another's gets the same answer.
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -34,12 +33,6 @@ UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 @pytest.fixture(scope="module")
 def document() -> Any:
     return Client().get(f"{MOUNT}/openapi.json").json()
-
-
-def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method, path, operation
 
 
 def example(operation: Any) -> Any:
@@ -60,13 +53,7 @@ def parameters(path: str) -> list[str]:
 
 
 def call(party: ThirdParty, method: str, path: str, body: Any = None, **headers: str) -> Any:
-    response = party.http.generic(
-        method.upper(),
-        MOUNT + path,
-        b"" if body is None else json.dumps(body).encode(),
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {party.secret}", **headers},
-    )
+    response = party.call(method, path, body, **headers)
     # There are no streams on a server with threads.
     assert response.status_code < 500 or response.status_code == 501, (path, response.content)
     return response
@@ -157,7 +144,7 @@ def test_a_stranger_finds_nothing_and_changes_nothing(acme: ThirdParty, document
             if parameters(path):
                 if method == "get":
                     # "Whatever it is by now" is fulfilled by nothing of another's.
-                    told_by_tag = call(stranger, method, address, **{"If-None-Match": "*"})
+                    told_by_tag = call(stranger, method, address, If_None_Match="*")
                     assert told_by_tag.status_code == response.status_code
                 nowhere = filled(path, (NOBODYS,) * len(values))
                 same = call(stranger, method, nowhere, body).status_code
