@@ -22,9 +22,10 @@ from redis.exceptions import RedisError
 from rq.worker import DequeueStrategy
 
 from .. import sentry
-from . import registry, vitals
+from . import siblings, vitals
 from .gevent_worker import GeventWorker
-from .supervisor.arbiter import SIGNALS, Seat
+from .supervisor.arbiter import SIGNALS
+from .supervisor.children import Seat
 from .supervisor.exitcodes import ExitCode
 from .supervisor.options import WorkerOptions
 from .watchdog import Watchdog, dump_stacks
@@ -33,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two beats of the heart.
 BEAT = 1.0
-#: New objects after which Python searches for garbage that refers to itself.
+#: New objects after which Python searches for cyclic garbage.
 GARBAGE = 50_000
-#: Seconds for which gevent lets greenlets run that are ready before it looks at the sockets again.
-#: After its 5 ms a busy child would leave connections unused that were answered long ago.
+#: Seconds for which gevent runs greenlets that are ready before it looks at the sockets again. With
+#: its 5 ms a busy child would leave connections unused that were answered long ago.
 SWITCH = 0.001
 #: Seconds to hand over what Sentry has not sent yet.
 SENTRY_TIMEOUT = 2.0
@@ -46,44 +47,52 @@ def come_to_rest() -> None:
     """End what the parent has started so far and must not share with its children.
 
     That is database connections with their pools, the event loop, and gevent's native threads:
-    of all threads only the calling one lives on in a child, and whatever lock another one held
-    stays locked there.
+    only the calling thread lives on in a child, where any lock that another one held stays locked.
     """
     connections.close_all()
     for connection in connections.all(initialized_only=True):
         if close_pool := getattr(connection, "close_pool", None):
             close_pool()
     gevent.get_hub().destroy(destroy_loop=True)
-    # What is loaded by now stays: the collector of a child need neither look at it nor, by doing
-    # so, copy the memory that all children share.
+    # What is loaded by now stays: the collector of a child need not visit it, and by doing so copy
+    # the memory that all children share.
     gc.collect()
     gc.freeze()
 
 
 def live(seat: Seat, options: WorkerOptions) -> int:
     """Be a child of the arbiter until there is nothing more to do; return the exit code."""
-    # The hub, and every connection that the parent may have had, stay on its side of the fork.
+    # The hub, and any connection that the parent had, stay on its side of the fork.
     gevent.reinit()
-    # Where each greenlet was spawned, for which gevent looks at the stack each time.
+    # Where each greenlet was spawned: gevent inspects the stack each time to find that out.
     gevent.config.track_greenlet_tree = False
-    # A busy child makes a thousand objects a millisecond, and hardly a cycle among them. Python's
-    # 700 would have it search for cycles all the time.
+    # A busy child makes a thousand objects a millisecond, and hardly any cycle among them. With
+    # Python's 700 it would search for cycles all the time.
     gc.set_threshold(GARBAGE, 20, 20)
     gevent.setswitchinterval(SWITCH)
     random.seed()
     faulthandler.enable()
-    # Ctrl-C reaches every process of the terminal; it is the arbiter who tells us to stop. The
-    # handlers we inherit are the arbiter's.
-    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-        signal.signal(signum, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGUSR1, dump_stacks)
+    _set_signals()
     try:
         worker = make_worker(seat.worker_name(os.getpid()), options)
         return Child(seat, options, worker).run()
     except Exception:
         logger.exception("Process %d failed", os.getpid())
         return ExitCode.CRASHED if seat.heart.ready else ExitCode.BOOT_FAILED
+
+
+def _set_signals() -> None:
+    """Replace what was inherited: the handlers are the arbiter's, the rest is from its parent."""
+    # Ctrl-C reaches every process of the terminal, but it is for the arbiter to stop us.
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(signum, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, dump_stacks)
+    # A shell ignores SIGQUIT in what it starts in the background. Until the worker handles it, a
+    # cold stop must end this process.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    # The arbiter has not blocked these, but its parent may have.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGQUIT, signal.SIGABRT})
 
 
 def make_worker(name: str, options: WorkerOptions) -> GeventWorker:
@@ -112,15 +121,16 @@ class Child:
         self.options = options
         self.worker = worker
         self.watchdog = Watchdog(worker.name)
-        #: Why it stops taking jobs before it is told to.
+        #: Why it leaves without being told to.
         self.leaving: ExitCode | None = None
         self._stop_services = threading.Event()
 
     def run(self) -> int:
+        """Run jobs until there is nothing more to do; return the exit code."""
         worker, options = self.worker, self.options
         worker.on_ready = self._ready
-        if self.seat.slot == 0 and options.services:
-            # Whoever works on, works for what the services find.
+        if self.seat.number == 0 and options.services:
+            # The services find work for the other children, as long as there are any.
             worker.is_needed = lambda: not self.seat.heart.alone
         try:
             worker.work(
@@ -132,8 +142,8 @@ class Child:
                 dequeue_strategy=DequeueStrategy(options.dequeue_strategy),
             )
         finally:
-            # We are leaving already: a stop that reaches us twice, as where systemd tells each
-            # process of a unit, must not make a death of it.
+            # We are leaving already. A second stop, for example from a systemd that signals each
+            # process of a unit, must not turn that into a death.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._stop_services.set()
             connections.close_all()
@@ -143,49 +153,49 @@ class Child:
         if options.max_jobs is not None and worker.taken >= options.max_jobs:
             return ExitCode.RECYCLE
         if worker.dismissed and not options.burst:
-            # As in RQ's worker pool: the command is for a worker, the number of them is ours.
+            # As in RQ's worker pool: the command ends a worker, not the number of workers.
             return ExitCode.RECYCLE
         return ExitCode.OK
 
     def _ready(self) -> None:
         """Called when the worker is registered in RQ and about to take jobs."""
         for name in self.seat.fallen:
-            if count := registry.recover(self.worker, name):
-                logger.warning("Worker %s: %d jobs of %s recovered", self.worker.name, count, name)
+            if count := siblings.recover(self.worker, name):
+                logger.warning("Worker %s: recovered %d jobs of %s", self.worker.name, count, name)
         self.watchdog.start()
         gevent.spawn(self._beat)
         for path in self._services():
             service = import_string(path)
             threading.Thread(target=service, args=(self._stop_services,), daemon=True).start()
-        # From here on there are handlers for what the arbiter had blocked.
+        # By now there are handlers for what the arbiter had blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("Worker %s is ready", self.worker.name)
 
     def _services(self) -> tuple[str, ...]:
         services = self.options.services
-        return (*services, *self.options.single_services) if self.seat.slot == 0 else services
+        return (*services, *self.options.single_services) if self.seat.number == 0 else services
 
     def _beat(self) -> None:
         published_at = 0.0
         while True:
             self.seat.heart.beat()
             self.watchdog.turn()
-            self._look_around()
+            self._check_surroundings()
             if time.monotonic() - published_at >= vitals.INTERVAL:
                 published_at = time.monotonic()
                 gevent.spawn(self._publish)
             gevent.sleep(BEAT)
 
-    def _look_around(self) -> None:
-        """Leave where the arbiter is gone, or where we have grown too large."""
+    def _check_surroundings(self) -> None:
+        """Leave if the arbiter is gone, or if we have grown too large."""
         limit = self.options.max_memory
         if self.leaving is not None:
             return
         if os.getppid() != self.seat.arbiter_pid:
-            logger.error("Worker %s: the arbiter is gone, leaving", self.worker.name)
+            logger.error("Worker %s: the arbiter is gone, quitting", self.worker.name)
             self._leave(ExitCode.ORPHANED)
         elif limit is not None and vitals.resident_memory() > limit * 1024 * 1024:
-            logger.info("Worker %s: has more than %d MiB, leaving", self.worker.name, limit)
+            logger.info("Worker %s: using more than %d MiB, quitting", self.worker.name, limit)
             self._leave(ExitCode.RECYCLE)
 
     def _leave(self, code: ExitCode) -> None:
@@ -197,6 +207,8 @@ class Child:
         busy = len(worker.running)
         setproctitle.setproctitle(f"rqgeventworker: {worker.name} {busy}/{worker.concurrency} jobs")
         try:
-            vitals.publish(worker.connection, worker.name, busy=busy, slots=worker.concurrency)
+            vitals.publish(
+                worker.connection, worker.name, busy=busy, concurrency=worker.concurrency
+            )
         except RedisError:
-            pass  # the worker's loop says that Redis is away
+            pass  # the worker's loop reports that Redis does not answer

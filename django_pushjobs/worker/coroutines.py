@@ -1,9 +1,9 @@
-"""Event loops of jobs, each in a native thread of its own.
+"""Runs the event loops of jobs, each in a native thread of its own.
 
-A native thread can hold but one running event loop, and whatever runs there sees it: the second
-``asyncio.run()`` fails, and so does Django's ORM in every other greenlet. So ``asyncio.run()``,
-which RQ calls for a job that is a coroutine, is told to use a thread where nobody else is, while
-the greenlet that called it waits.
+A native thread can have only one running event loop, and everything that runs there sees it: a
+second ``asyncio.run()`` fails, and so does Django's ORM in every other greenlet. So
+``asyncio.run()``, which RQ calls for a job that is a coroutine, is made to use a thread in which
+nothing else runs, while the greenlet that called it waits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rq.connections import parse_connection
 
 logger = logging.getLogger(__name__)
 
-#: Seconds a coroutine has to clean up once it was canceled.
+#: Seconds that a coroutine has to clean up once it was canceled.
 GRACE = 1.0
 
 _this_thread = get_original("_thread", "get_ident")
@@ -32,7 +32,7 @@ _run = asyncio.run
 
 
 class CoroutineThreads:
-    """Runs coroutines for greenlets, up to ``size`` at once; starts no thread before it must."""
+    """Runs coroutines for greenlets, up to ``size`` at once; starts threads only when needed."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -40,7 +40,7 @@ class CoroutineThreads:
 
     @contextmanager
     def in_charge(self) -> Iterator[None]:
-        """Have all that ``asyncio.run()`` is asked to run in this native thread, and no other."""
+        """Take over ``asyncio.run()`` for calls from this native thread, and from no other."""
         ours = _this_thread()
 
         def run(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
@@ -55,7 +55,7 @@ class CoroutineThreads:
     def run(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
         """Return what the coroutine returns; it sees the context variables of the caller.
 
-        Whatever is thrown into the waiting greenlet cancels the coroutine.
+        An exception that is thrown into the waiting greenlet cancels the coroutine.
         """
         if self._pool is None:
             self._pool = ThreadPool(self.size)
@@ -67,7 +67,7 @@ class CoroutineThreads:
             except BaseException:
                 task.cancel()
                 if outcome.wait(GRACE) is None:
-                    logger.warning("%r does not end although it was canceled", coroutine)
+                    logger.warning("%r did not end after it was canceled", coroutine)
                 raise
         if error is not None:
             raise error
@@ -76,7 +76,7 @@ class CoroutineThreads:
 
 @contextmanager
 def _connection_for_thread() -> Iterator[Redis | None]:
-    """Lend the current job a Redis connection that another thread may use: sockets may not."""
+    """Lend the current job a Redis connection that works in another thread: sockets do not."""
     job = get_current_job()
     if job is None:
         yield None
@@ -92,7 +92,7 @@ def _connection_for_thread() -> Iterator[Redis | None]:
 
 
 class _Task:
-    """One coroutine, on both sides: the thread that runs it, the greenlet that waits for it."""
+    """One coroutine, seen by the thread that runs it and by the greenlet that waits for it."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class _Task:
         self._task: asyncio.Task[Any] | None = None
 
     def run(self) -> tuple[Any, BaseException | None]:
-        """Called in the thread. Never raises: SystemExit there would end the process."""
+        """Called in the thread. Never raises: SystemExit would end the process there."""
         try:
             return _run(self._main(), **self.options), None
         except BaseException as error:

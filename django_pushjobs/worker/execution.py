@@ -1,4 +1,4 @@
-"""The life of one job in its greenlet, from its start to the record of its end."""
+"""One job in its greenlet, from its start until its end is recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sys
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 import gevent
@@ -20,47 +20,32 @@ from rq.timeouts import JobTimeoutException
 from rq.utils import now
 
 from .. import sentry
-from .bookkeeping import Finished, Started, is_plain
+from .endings import Abandoned, Ended, Killed, Stopped
+from .pool import Pool
+from .recorder import Recorder, is_plain
+from .taken import Finished, Started
 
-if TYPE_CHECKING:
-    from .gevent_worker import GeventWorker
-
-#: Seconds that a job may go on after its timeout, say because it caught it. RQ's worker has the
-#: same patience with its horses.
+#: Seconds that a job may run on after its timeout, for example because it caught the exception.
+#: RQ's worker gives its horses the same.
 PATIENCE = 60.0
-
-
-class Ended(gevent.GreenletExit):
-    """Thrown into the function of a job to end it from outside."""
-
-
-class Stopped(Ended):
-    """By a command of RQ that named this job."""
-
-
-class Killed(Ended):
-    """As RQ kills a work horse: the job did not end by itself, and failed."""
-
-
-class Abandoned(Ended):
-    """By a cold stop: what becomes of the job is for those who come after us."""
 
 
 class JobRun:
     """One job that was registered as started, and the greenlet that runs it."""
 
-    __slots__ = ("_inside", "ending", "greenlet", "started", "worker")
+    __slots__ = ("_inside", "ending", "greenlet", "recorder", "started", "worker")
 
-    def __init__(self, worker: GeventWorker, started: Started) -> None:
+    def __init__(self, worker: Pool, recorder: Recorder, started: Started) -> None:
         self.worker = worker
+        self.recorder = recorder
         self.started = started
         self.ending: type[Ended] | None = None
-        #: The greenlet, while it is inside the function of the job: only there it may be ended.
+        #: The greenlet, while it is inside the function of the job: only there may it be ended.
         self._inside: gevent.Greenlet[..., Any] | None = None
         self.greenlet: gevent.Greenlet[..., Any] = gevent.spawn(self._run)
 
     def end(self, how: type[Ended]) -> None:
-        """End the job at the point where it waits; nothing happens to one that has returned."""
+        """End the job at the point where it waits; one that has returned is left alone."""
         self.ending = how
         gevent.get_hub().loop.run_callback(self._throw)
 
@@ -69,7 +54,7 @@ class JobRun:
             self._inside.throw(self.ending)
 
     def is_overdue(self, at: datetime) -> bool:
-        """Return whether the job goes on although its time was up long ago."""
+        """Return whether the job is still running although its timeout passed long ago."""
         job = self.started.job
         if not job.timeout or job.timeout < 0 or job.started_at is None:
             return False
@@ -88,20 +73,18 @@ class JobRun:
         except Killed:
             self._guarded(lambda: self._record_killed("the job was ended from outside"))
         except Abandoned:
-            self.worker.log.warning(
-                "Worker %s: job %s was abandoned", self.worker.name, started.job.id
-            )
+            self.worker.log.warning("Worker %s: abandoned job %s", self.worker.name, started.job.id)
         except BaseException as error:
-            # The code around the job raised, an exception handler maybe. It is where a horse of
-            # RQ's worker would have died.
+            # The code around the job raised, perhaps an exception handler. Here RQ's worker would
+            # have lost its horse.
             self.worker.log.exception(
-                "Worker %s: the end of job %s", self.worker.name, started.job.id
+                "Worker %s: the code around job %s failed", self.worker.name, started.job.id
             )
             reason = repr(error)
             self._guarded(lambda: self._record_killed(reason))
         finally:
             _disconnect()
-            self.worker.job_ended(self)
+            self.worker.job_ended(started.execution.id)
 
     def _perform(self) -> None:
         """RQ's ``perform_job`` for a job that is registered as started already."""
@@ -118,8 +101,8 @@ class JobRun:
                 worker._finalize_success(job, queue, execution, return_value)
                 return
             job._result, job._status, job.ended_at = return_value, JobStatus.FINISHED, now()
-            if not worker.recorder.record(Finished(self.started, result_ttl, return_value)):
-                # It got dependents while it ran, or it was deleted: RQ knows what to do.
+            if not self.recorder.record(Finished(self.started, result_ttl, return_value)):
+                # It got dependents while it ran, or was deleted: RQ's code knows what to do.
                 worker.handle_job_success(job, queue, queue.started_job_registry, execution)
         except Ended:
             raise
@@ -130,7 +113,7 @@ class JobRun:
             worker._finalize_failure(job, queue, execution, exc_info)
 
     def _call(self) -> Any:
-        """Call the function; whatever it makes of being ended, it is ended."""
+        """Call the function; if the job was told to end, it ends whatever the function does."""
         job = self.started.job
         self._inside = gevent.getcurrent()  # type: ignore[assignment]
         try:
@@ -144,7 +127,7 @@ class JobRun:
             raise self.ending
         return return_value
 
-    # Ends that RQ's worker learns from the death of its horse.
+    # Ends of which RQ's worker learns by the death of its horse.
 
     def _guarded(self, record: Any) -> None:
         try:
@@ -152,7 +135,9 @@ class JobRun:
             record()
         except BaseException:
             self.worker.log.exception(
-                "Worker %s: job %s could not be recorded", self.worker.name, self.started.job.id
+                "Worker %s: could not record the end of job %s",
+                self.worker.name,
+                self.started.job.id,
             )
 
     def _record_stopped(self) -> None:
@@ -162,8 +147,10 @@ class JobRun:
         try:
             execute_stopped_callback(job, worker.death_penalty_class)
         except BaseException:
-            worker.log.exception("Worker %s: stopped callback of job %s", worker.name, job.id)
-        # handle_job_failure looks at it before it first waits, so no other greenlet can see it.
+            worker.log.exception(
+                "Worker %s: the stopped callback of job %s failed", worker.name, job.id
+            )
+        # handle_job_failure reads it before it first waits, so no other greenlet can see it.
         worker._stopped_job_id = job.id
         self._record_failure("Job stopped by user, greenlet ended.")
 
@@ -173,7 +160,7 @@ class JobRun:
         try:
             worker.handle_work_horse_killed(job, 0, signal.SIGKILL.value, None)
         except BaseException:
-            worker.log.exception("Worker %s: handler of killed horses", worker.name)
+            worker.log.exception("Worker %s: the work horse killed handler failed", worker.name)
         self._record_failure(f"Work-horse terminated unexpectedly; {reason}")
 
     def _record_failure(self, reason: str) -> None:
@@ -183,7 +170,7 @@ class JobRun:
         )
 
 
-#: Greenlets that have connected to a database: most jobs have not, and to ask Django costs more.
+#: Greenlets that have connected to a database: most jobs do not, and asking Django costs more.
 _connected: WeakSet[Any] = WeakSet()
 
 
@@ -193,7 +180,7 @@ def _note_connection(**kwargs: object) -> None:
 
 
 def _disconnect() -> None:
-    """Close the connections of this greenlet: under gevent they are its own."""
+    """Close the database connections of this greenlet: under gevent they are its own."""
     if gevent.getcurrent() in _connected:
         for connection in connections.all(initialized_only=True):
             connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -22,29 +22,35 @@ from rq.worker import DequeueStrategy, WorkerStatus
 
 from ..runtime.greenlets import set_slots
 from . import commands
-from .bookkeeping import Bookkeeping, Taken, Unreadable, refuse_own_dequeuing
 from .coroutines import CoroutineThreads
-from .execution import Abandoned, JobRun, Killed
+from .dequeuing import Dequeuer, refuse_own_dequeuing
+from .endings import Abandoned, Killed
+from .execution import JobRun
 from .housekeeping import Housekeeper
 from .intake import Intake
-from .persistence import UNREACHABLE, PersistentWorker
+from .keepalive import Keepalive
 from .recorder import Recorder
+from .resilient_worker import UNREACHABLE, ResilientWorker
 from .scheduler import GreenletScheduler
 from .supervisor.launcher import is_patched
+from .taken import Taken, Unreadable
 from .timeouts import GeventDeathPenalty
 
-#: Seconds after which an idle loop looks at the queues although nobody has seen a job.
+#: Seconds after which an idle loop checks the queues although no watcher has seen a job.
 LOOK_AGAIN = 1.0
-#: Seconds a cold stop gives to greenlets that were told to end.
+#: Seconds before the first retry when Redis does not answer.
+RETRY_AFTER = 1.0
+#: Seconds that a cold stop gives to greenlets that were told to end.
 COLD_GRACE = 1.0
 
 
-class GeventWorker(PersistentWorker):
-    """Stands wherever RQ takes a worker class, and runs ``concurrency`` jobs at a time.
+class GeventWorker(ResilientWorker):
+    """Can be used wherever RQ takes a worker class, and runs ``concurrency`` jobs at a time.
 
-    gevent must have patched the process from its start, as ``rqgeventworker`` sees to.
+    gevent must have patched the process from its start, as ``rqgeventworker`` makes sure.
 
     :raises RuntimeError: it has not.
+    :raises TypeError: a queue class hands out jobs in its own way, which would be bypassed.
     """
 
     death_penalty_class = GeventDeathPenalty
@@ -62,14 +68,15 @@ class GeventWorker(PersistentWorker):
             queue.death_penalty_class = self.death_penalty_class
         self.concurrency = concurrency
         pool = self.connection.connection_pool
-        # The loop, the flusher, pub/sub, a watcher for each queue, and jobs that go RQ's way.
+        # The loop, the recorder, pub/sub, a watcher for each queue, and jobs that go RQ's way.
         pool.max_connections = max(pool.max_connections, concurrency + len(self.queues) + 16)
-        self.bookkeeping = Bookkeeping(self)
-        self.intake = Intake(self)
-        self.recorder = Recorder(self)
-        self.house = Housekeeper(self)
-        #: What runs, by execution id.
+        #: The jobs that are running, by execution id.
         self.running: dict[str, JobRun] = {}
+        dequeuer = Dequeuer(self)
+        self.housekeeper = Housekeeper(self, dequeuer)
+        self.intake = Intake(self, dequeuer, self.housekeeper)
+        self.recorder = Recorder(self)
+        self.keepalive = Keepalive(self)
         self.coroutines = CoroutineThreads(concurrency)
         #: Whether RQ's shutdown command was received.
         self.dismissed = False
@@ -77,10 +84,16 @@ class GeventWorker(PersistentWorker):
         self.on_ready: Callable[[], None] | None = None
         #: Asked before the worker leaves because it is idle.
         self.is_needed: Callable[[], bool] = lambda: False
-        #: Jobs that were started.
+        #: How many jobs were started.
         self.taken = 0
+        self._burst = False
+        self._max_jobs: int | None = None
+        self._max_idle_time: int | None = None
         self._wake = Event()
+        #: Nothing was running when the last turn began.
+        self._at_rest = False
         self._active_at = 0.0
+        self._retry_after = RETRY_AFTER
         self._cold = False
         self._signals: list[Any] = []
 
@@ -101,10 +114,11 @@ class GeventWorker(PersistentWorker):
 
         :returns: whether any job was run.
         """
-        # RQ makes this registry itself where it cleans up, and would use SIGALRM there.
+        # RQ makes this registry itself when it cleans up, and would use SIGALRM there.
         StartedJobRegistry.death_penalty_class = self.death_penalty_class  # type: ignore[assignment]
-        # Raises at once where the strategy is none.
+        # Raises at once if there is no such strategy.
         self._dequeue_strategy = DequeueStrategy(dequeue_strategy)
+        self._burst, self._max_jobs, self._max_idle_time = burst, max_jobs, max_idle_time
         set_slots(self.concurrency)
         self.bootstrap(logging_level, date_format, log_format)
         if with_scheduler:
@@ -112,8 +126,8 @@ class GeventWorker(PersistentWorker):
         self._install_signal_handlers()
         helpers: list[gevent.Greenlet[..., None]] = [
             gevent.spawn(self.recorder.run),
-            gevent.spawn(self._heartbeat_loop),
-            gevent.spawn(self.house.run),
+            gevent.spawn(self.keepalive.run),
+            gevent.spawn(self.housekeeper.run),
         ]
         self._active_at = time.monotonic()
         self.intake.start(ahead=max_jobs is None and not burst)
@@ -121,7 +135,7 @@ class GeventWorker(PersistentWorker):
             if self.on_ready is not None:
                 self.on_ready()
             with self.coroutines.in_charge():
-                self._loop(burst, max_jobs, max_idle_time)
+                self._loop()
                 self.intake.close()
                 if self.scheduler is not None:
                     self.stop_scheduler()
@@ -130,64 +144,100 @@ class GeventWorker(PersistentWorker):
                     self.rest()
         finally:
             gevent.killall(helpers)
-            self.house.end()
+            self.housekeeper.end()
             for watcher in self._signals:
                 watcher.cancel()
             self.teardown()
         return bool(self.taken)
 
-    def _loop(self, burst: bool, max_jobs: int | None, max_idle_time: int | None) -> None:
-        delay = 1.0
+    def _loop(self) -> None:
+        """Take jobs until told to stop, or until there is a reason to leave."""
         while not self._stop_requested:
             self._wake.clear()
-            if max_jobs is not None and self.taken >= max_jobs:
-                self.log.info("Worker %s: took %d jobs, quitting", self.name, self.taken)
-                return
             try:
-                if not self.house.began:
-                    self.house.begin(burst)
-                # Looked at before: what ends meanwhile may put more jobs on the queues.
-                at_rest = not self.running and not self.house.maintaining
-                free = 0 if self.house.suspended else self.concurrency - len(self.running)
-                if max_jobs is not None:
-                    free = min(free, max_jobs - self.taken)
-                taken = 0
-                if free > 0 and (not self.intake.dry or (burst and at_rest)):
-                    taken = self.intake.take(free)
-                if burst and at_rest and not taken:
-                    taken = self.house.enqueue_ready()
-                delay = 1.0
+                took_some = self.turn()
             except StopRequested:
                 return
             except UNREACHABLE as error:
-                self.log.error(
-                    "Worker %s: Redis is not reachable, next try in %d s: %s",
-                    self.name,
-                    delay,
-                    error,
-                )
-                gevent.sleep(delay)
-                delay = min(delay * self.exponential_backoff_factor, self.max_connection_wait_time)
+                self._sit_out(error)
                 continue
-            if taken:
+            if took_some:
                 continue
-            if burst and at_rest and not self.house.suspended:
-                self.log.info("Worker %s: done, quitting", self.name)
+            if self._may_leave():
                 return
-            if self.running:
-                self._active_at = time.monotonic()
-            elif (
-                max_idle_time is not None
-                and time.monotonic() - self._active_at >= max_idle_time
-                and not self.is_needed()
-            ):
-                self.log.info("Worker %s: idle for %d s, quitting", self.name, max_idle_time)
-                return
-            if free > 0:
-                self.intake.want()
-            # Woken by a job on a queue, a slot that gets free, a signal; the rest can wait.
-            if not self._wake.wait(LOOK_AGAIN):
-                self.intake.dry = False
+            self.wait()
+
+    def turn(self) -> bool:
+        """Take as many jobs as there is room for; return whether there may be more to take.
+
+        :raises StopRequested: the workers are suspended, and a burst does not wait.
+        :raises redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: Redis does not
+            answer.
+        """
+        if self._took_all():
+            return False
+        if not self.housekeeper.began:
+            self.housekeeper.begin(self._burst)
+        # Noted before: what ends in the course of this may put more jobs on the queues.
+        self._at_rest = not self.running and not self.housekeeper.maintaining
+        room, ending = self._room(), self._burst and self._at_rest
+        more = 0
+        if room > 0 and (ending or not self.intake.dry):
+            more = self.intake.take(room)
+        if ending and not more:
+            more = self.housekeeper.enqueue_ready()
+        self._retry_after = RETRY_AFTER
+        return more > 0
+
+    def wait(self) -> None:
+        """Return when there may be a job to take, or anything else to do."""
+        if self._room() > 0:
+            self.intake.want()
+        # Woken by a job on a queue, a job that ended, a signal; everything else can wait.
+        if not self._wake.wait(LOOK_AGAIN):
+            self.intake.dry = False
+
+    def _may_leave(self) -> bool:
+        """Return whether this worker has done what it was started for."""
+        if self._took_all():
+            self.log.info("Worker %s: took %d jobs, quitting", self.name, self.taken)
+            return True
+        if self._burst and self._at_rest and not self.housekeeper.suspended:
+            self.log.info("Worker %s: done, quitting", self.name)
+            return True
+        if self.running:
+            self._active_at = time.monotonic()
+            return False
+        limit = self._max_idle_time
+        if limit is None or time.monotonic() - self._active_at < limit or self.is_needed():
+            return False
+        self.log.info("Worker %s: idle for %d s, quitting", self.name, limit)
+        return True
+
+    def _took_all(self) -> bool:
+        """Return whether it has started as many jobs as it may in its life."""
+        return self._max_jobs is not None and self.taken >= self._max_jobs
+
+    def _room(self) -> int:
+        """Return how many more jobs may be started now."""
+        if self.housekeeper.suspended:
+            return 0
+        room = self.concurrency - len(self.running)
+        return room if self._max_jobs is None else min(room, self._max_jobs - self.taken)
+
+    def _sit_out(self, error: Exception) -> None:
+        """Wait for a while: Redis does not answer."""
+        self.log.error(
+            "Worker %s: cannot reach Redis, retrying in %d s: %s",
+            self.name,
+            self._retry_after,
+            error,
+        )
+        gevent.sleep(self._retry_after)
+        longer = self._retry_after * self.exponential_backoff_factor
+        self._retry_after = min(longer, self.max_connection_wait_time)
+
+    # What the parts ask for.
 
     def look_for_jobs(self) -> None:
         """Have the loop look at the queues: there may be jobs."""
@@ -199,8 +249,8 @@ class GeventWorker(PersistentWorker):
         self._stop_requested = True
         self._wake.set()
 
-    def start_all(self, batch: list[Taken]) -> None:
-        """Run jobs that were taken, each in a greenlet."""
+    def start_all(self, batch: Iterable[Taken]) -> None:
+        """Run jobs that were taken off their queues, each in a greenlet."""
         unreadable = []
         for taken in batch:
             if isinstance(taken, Unreadable):
@@ -209,15 +259,14 @@ class GeventWorker(PersistentWorker):
             self.taken += 1
             self._state = WorkerStatus.BUSY
             self.executions[taken.execution.id] = taken.execution
-            self.running[taken.execution.id] = JobRun(self, taken)
+            self.running[taken.execution.id] = JobRun(self, self.recorder, taken)
             self._active_at = time.monotonic()
-        # All jobs are known by now: this is the first time that others get their turn.
+        # By now all jobs are known: this is the first time that other greenlets get their turn.
         for taken in unreadable:
             self._bury(taken)
 
-    def job_ended(self, run: JobRun) -> None:
-        """Called by a job in its last moment."""
-        execution_id = run.started.execution.id
+    def job_ended(self, execution_id: str) -> None:
+        """Make room for another job; called by a job as the last thing it does."""
         self.executions.pop(execution_id, None)
         self.running.pop(execution_id, None)
         self._active_at = time.monotonic()
@@ -234,26 +283,9 @@ class GeventWorker(PersistentWorker):
         except UNREACHABLE:
             self._state = WorkerStatus.BUSY if self.running else WorkerStatus.IDLE
 
-    def _heartbeat_loop(self) -> None:
-        while True:
-            gevent.sleep(min(self.job_monitoring_interval, 30))
-            self._end_overdue()
-            try:
-                self.bookkeeping.heartbeat([run.started for run in self.running.values()])
-            except UNREACHABLE as error:
-                self.log.warning("Worker %s: no heartbeat: %s", self.name, error)
-
-    def _end_overdue(self) -> None:
-        """End the jobs that caught their timeout and never came to an end."""
-        for run in self.running.values():
-            if run.is_overdue(now()):
-                job_id = run.started.job.id
-                self.log.warning("Worker %s: job %s is past its timeout", self.name, job_id)
-                run.end(Killed)
-
     def _bury(self, unreadable: Unreadable) -> None:
         """Fail a job whose record cannot be read; the worker lives on."""
-        self.log.error("Worker %s: job %s is unreadable", self.name, unreadable.job_id)
+        self.log.error("Worker %s: cannot read job %s, failing it", self.name, unreadable.job_id)
         job = Job(unreadable.job_id, connection=self.connection, serializer=self.serializer)
         job.origin = unreadable.queue.name
         job._data = b""
@@ -264,12 +296,12 @@ class GeventWorker(PersistentWorker):
             execution=unreadable.execution,
         )
 
-    # Being told things.
+    # Signals and commands.
 
     def _install_signal_handlers(self) -> None:
         """Let the hub deliver TERM and INT (warm, then cold) and QUIT (cold).
 
-        RQ's own handlers raise in whichever greenlet happens to run.
+        RQ's own handlers raise in whichever greenlet happens to be running.
         """
         handlers = {
             signal.SIGTERM: self.request_stop,
@@ -284,14 +316,14 @@ class GeventWorker(PersistentWorker):
     def request_stop(self, signum: int, frame: Any) -> None:
         """Warm stop: take no more jobs, let the running ones end. A second one is cold."""
         if self._stop_requested:
-            # A terminal and a pool may both tell us, and mean one stop. RQ waits that long, too.
+            # A terminal and a pool may both signal us, and mean one stop. RQ waits that long, too.
             asked_at = self._shutdown_requested_date
             if asked_at is None or now() - asked_at >= timedelta(seconds=1):
                 self.request_force_stop(signum, frame)
             return
         self._shutdown_requested_date = now()
         self._stop_requested = True
-        self.log.info("Worker %s: warm stop, %d jobs run", self.name, len(self.running))
+        self.log.info("Worker %s: warm stop: waiting for %d jobs", self.name, len(self.running))
         self._wake.set()
         try:
             self.set_shutdown_requested_date()
@@ -300,12 +332,12 @@ class GeventWorker(PersistentWorker):
 
     def request_force_stop(self, signum: int, frame: Any) -> None:
         """Cold stop: end the running jobs where they are."""
-        self.log.warning("Worker %s: cold stop, %d jobs are ended", self.name, len(self.running))
+        self.log.warning("Worker %s: cold stop: terminating %d jobs", self.name, len(self.running))
         self._stop_requested = self._cold = True
         self._wake.set()
 
     def _drain(self) -> None:
-        """Wait for the jobs that run, unless the stop is or becomes a cold one."""
+        """Wait for the running jobs, unless the stop is or becomes a cold one."""
         while self.running and not self._cold:
             self._wake.clear()
             self._wake.wait(1.0)
@@ -319,7 +351,7 @@ class GeventWorker(PersistentWorker):
         commands.obey(self, parse_payload(message))
 
     def request_stop_execution(self, execution_id: str) -> None:
-        """End one of our jobs; it is STOPPED then."""
+        """End one of our jobs; it is ``STOPPED``."""
         commands.stop_execution(self, execution_id)
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
@@ -343,21 +375,17 @@ class GeventWorker(PersistentWorker):
             log_format=log_format,
             serializer=self.serializer,
         )
-        if not burst:
+        if burst:
+            scheduler.run_once()
+        else:
             scheduler.start()
-        elif scheduler.acquire_locks():
-            try:
-                scheduler.register_birth()
-                scheduler.enqueue_scheduled_jobs()
-            finally:
-                scheduler.release_locks()
-                scheduler.register_death()
 
     def stop_scheduler(self) -> None:
+        """End the scheduler, if it runs in this process."""
         if isinstance(self.scheduler, GreenletScheduler):
             self.scheduler.end()
 
-    # One job at a time, for those who ask for it.
+    # One job at a time, for callers that ask for it.
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job here and now, as :class:`rq.SimpleWorker` does."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import gevent
 from gevent.event import Event
 from rq.exceptions import StopRequested
@@ -11,23 +9,23 @@ from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from .persistence import UNREACHABLE
+from .dequeuing import Dequeuer
+from .pool import Pool
+from .resilient_worker import UNREACHABLE
 
-if TYPE_CHECKING:
-    from .gevent_worker import GeventWorker
-
-#: Seconds between two looks at what is no job.
+#: Seconds between two rounds.
 EVERY = 1.0
 
 
 class Housekeeper:
-    """Sees to suspension, jobs whose start got lost on the way, ready jobs and RQ's maintenance."""
+    """Takes care of suspension, stray jobs, ready jobs and RQ's maintenance."""
 
-    def __init__(self, worker: GeventWorker) -> None:
+    def __init__(self, worker: Pool, dequeuer: Dequeuer) -> None:
         self.worker = worker
-        #: No jobs are to be taken, as ``rq suspend`` has asked.
+        self.dequeuer = dequeuer
+        #: No jobs may be taken, as ``rq suspend`` has asked.
         self.suspended = False
-        #: It has looked once.
+        #: The first round is done.
         self.began = False
         self._burst = False
         self._look_now = Event()
@@ -35,21 +33,22 @@ class Housekeeper:
 
     @property
     def maintaining(self) -> bool:
-        """RQ's maintenance runs, which may put jobs on the queues."""
+        """RQ's maintenance is running, which may put jobs on the queues."""
         return self._maintenance is not None
 
     def begin(self, burst: bool) -> None:
-        """Look for the first time, before any job is taken.
+        """Do the first round, before any job is taken.
 
         :raises StopRequested: the workers are suspended, and a burst does not wait.
-        :raises redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: as it says.
+        :raises redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: Redis does not
+            answer.
         """
         self._burst = burst
         self._look()
         self.began = True
 
     def run(self) -> None:
-        """Look now and then, for ever."""
+        """Do a round now and then, for ever."""
         worker = self.worker
         while True:
             self._look_now.wait(EVERY)
@@ -71,7 +70,7 @@ class Housekeeper:
         self._look_now.set()
 
     def end(self) -> None:
-        """End the maintenance, should it run."""
+        """End the maintenance, if it is running."""
         if self._maintenance is not None:
             self._maintenance.kill()
 
@@ -79,7 +78,7 @@ class Housekeeper:
         worker = self.worker
         if is_suspended(worker.connection):
             self.suspended = True
-            # Comes back once they are resumed.
+            # Returns once they are resumed.
             worker.check_for_suspension(self._burst)
             if not worker.running:
                 worker.rest()
@@ -88,17 +87,19 @@ class Housekeeper:
             worker.look_for_jobs()
         if not worker.running and worker.get_state() == WorkerStatus.BUSY:
             worker.rest()
-        worker.start_all(worker.bookkeeping.strays())
+        worker.start_all(self.dequeuer.strays())
         self.enqueue_ready()
         if worker.should_run_maintenance_tasks and not self.maintaining:
-            # It runs callbacks of jobs that were abandoned: nobody waits for those.
+            # It runs callbacks of abandoned jobs, for which nothing else has to wait.
             self._maintenance = gevent.spawn(self._maintain)
 
     def enqueue_ready(self) -> int:
         """Enqueue the jobs that became ready when several parents ended at the same moment.
 
-        RQ's code passes over those, and looks again in its maintenance, every ten minutes: that
-        many jobs seldom end at once there.
+        RQ's code misses those, and finds them in its maintenance every ten minutes: in its worker,
+        jobs seldom end at the same moment.
+
+        :returns: how many.
         """
         return sum(len(queue.ready_job_registry.cleanup()) for queue in self.worker.queues)
 
@@ -107,10 +108,10 @@ class Housekeeper:
         try:
             worker.run_maintenance_tasks()
         except UNREACHABLE as error:
-            worker.log.warning("Worker %s: no maintenance: %s", worker.name, error)
+            worker.log.warning("Worker %s: skipped maintenance: %s", worker.name, error)
         except Exception:
             worker.log.exception("Worker %s: maintenance failed", worker.name)
-            worker.last_cleaned_at = now()  # type: ignore[assignment]
+            worker.last_cleaned_at = now()
         finally:
             self._maintenance = None
             worker.look_for_jobs()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
@@ -12,17 +11,17 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError
 from rq.worker import DequeueStrategy
 
-from .bookkeeping import BATCH, Call, Taken
-from .persistence import UNREACHABLE
-from .scripts import POP
+from .dequeuing import Dequeuer, PopCall
+from .housekeeping import Housekeeper
+from .pool import Pool
+from .resilient_worker import UNREACHABLE
+from .scripts import BATCH, POP
+from .taken import Taken
 
-if TYPE_CHECKING:
-    from .gevent_worker import GeventWorker
-
-#: Jobs that are asked for where there were fewer than asked for the last time: to ask for many
-#: costs time that a single job would wait for.
+#: Jobs to ask for after a call that returned fewer than it asked for: asking for many costs time
+#: for which a single job would have to wait.
 FEW = 4
-#: Seconds in which those who wait are to let go at the end.
+#: Seconds within which the watchers must let go at the end.
 LET_GO = 1.0
 
 
@@ -30,37 +29,42 @@ class Intake:
     """Takes jobs for a worker, and starts them there.
 
     While there is no job, a watcher for each queue waits in Redis. Behind its command it has sent
-    the call that takes jobs, which Redis keeps until there is one: so an idle worker gets its
-    next job without asking again. That call takes nothing where the worker runs something: a
-    process that may be busy computing shall not keep a job from another one.
+    the call that takes jobs, which Redis holds back until there is one: so an idle worker gets its
+    next job without asking again. That call takes nothing if the worker is running something: a
+    process that may be busy computing must not keep a job from another one.
     """
 
-    def __init__(self, worker: GeventWorker) -> None:
+    def __init__(self, worker: Pool, dequeuer: Dequeuer, housekeeper: Housekeeper) -> None:
         self.worker = worker
-        #: The queues were empty at the last look, and no watcher has seen a job since.
+        self.dequeuer = dequeuer
+        self.housekeeper = housekeeper
+        #: The queues were empty when last checked, and no watcher has seen a job since.
         self.dry = False
         self._appetite = BATCH
         self._hungry = Event()
         self._ahead = False
         self._closing = False
-        #: Redis' number of the connection of each watcher.
+        #: Redis' number of the connection of each watcher, by key of the queue.
         self._clients: dict[str, int] = {}
         self._watchers: list[gevent.Greenlet[..., None]] = []
 
     def start(self, *, ahead: bool) -> None:
         """Begin to watch.
 
-        :param ahead: jobs may be taken by whoever waits for them; False where they are numbered.
+        :param ahead: watchers may take jobs themselves; False if jobs are counted.
         """
         self._ahead = ahead
         self._watchers = [gevent.spawn(self._watch, key) for key in self.worker.queue_keys()]
 
     def take(self, limit: int) -> int:
-        """Take up to ``limit`` jobs off the queues and start them; return how many."""
-        worker = self.worker
+        """Take up to ``limit`` jobs off the queues and start them; return how many.
+
+        :raises redis.exceptions.ConnectionError, redis.exceptions.TimeoutError: Redis does not
+            answer.
+        """
         limit = min(limit, self._appetite)
-        call = worker.bookkeeping.prepare(worker._ordered_queues, limit, in_turn=self._in_turn)
-        taken = self._start(worker.bookkeeping.pop(call))
+        call = self.dequeuer.prepare(self.worker._ordered_queues, limit, in_turn=self._in_turn)
+        taken = self._start(self.dequeuer.pop(call))
         self.dry = taken < limit
         self._appetite = FEW if self.dry else BATCH
         return taken
@@ -76,15 +80,17 @@ class Intake:
         deadline = time.monotonic() + LET_GO
         try:
             while any(self._watchers) and time.monotonic() < deadline:
-                # Again and again: one may be about to wait.
+                # Again and again: a watcher may be just about to wait.
                 for client in list(self._clients.values()):
                     self.worker.connection.client_unblock(client)
                 gevent.joinall(self._watchers, timeout=LET_GO / 20)
             if any(self._watchers):
                 gevent.killall(self._watchers)
-                self.worker.start_all(self.worker.bookkeeping.strays())
+                self.worker.start_all(self.dequeuer.strays())
         except RedisError as error:
-            self.worker.log.warning("Worker %s: no orderly end: %s", self.worker.name, error)
+            self.worker.log.warning(
+                "Worker %s: could not release the queue watchers: %s", self.worker.name, error
+            )
         gevent.killall(self._watchers)
 
     @property
@@ -94,7 +100,7 @@ class Intake:
     def _start(self, batch: list[Taken] | None) -> int:
         worker = self.worker
         if batch is None:
-            worker.house.suspend()
+            self.housekeeper.suspend()
             return 0
         worker.start_all(batch)
         for taken in batch:
@@ -113,13 +119,13 @@ class Intake:
                     self._attend(connection, key)
                 finally:
                     self._clients.pop(key, None)
-                    # Nobody else can use it while it is blocked.
+                    # While it is blocked, nobody else can use it.
                     connection.disconnect()
                     pool.release(connection)
             except UNREACHABLE:
                 gevent.sleep(1.0)  # the loop notices and reports it
             except RedisError:
-                self.worker.log.exception("Worker %s: cannot watch %s", self.worker.name, key)
+                self.worker.log.exception("Worker %s: watching %s failed", self.worker.name, key)
                 gevent.sleep(1.0)
 
     def _attend(self, connection: ConnectionInterface, key: str) -> None:
@@ -138,17 +144,17 @@ class Intake:
                 self._start(batch)
                 if call is None or len(batch) == call.limit:
                     self.worker.look_for_jobs()
-                # They run before we go on.
+                # They begin to run before we go on.
                 gevent.sleep(0)
             elif seen:
-                # It is for the loop, which may have no room, or for somebody else.
+                # The job is for the loop, which may have no room, or for another process.
                 self._hungry.clear()
                 self._start(batch)
                 self.worker.look_for_jobs()
 
-    def _call_ahead(self) -> Call:
+    def _call_ahead(self) -> PopCall:
         worker = self.worker
-        return worker.bookkeeping.prepare(
+        return self.dequeuer.prepare(
             worker._ordered_queues,
             min(FEW, worker.concurrency),
             in_turn=self._in_turn,
@@ -156,11 +162,11 @@ class Intake:
         )
 
     def _await_job(
-        self, connection: ConnectionInterface, key: str, call: Call | None
+        self, connection: ConnectionInterface, key: str, call: PopCall | None
     ) -> tuple[bool, list[Taken] | None]:
         """Return whether there is a job that somebody has to take, and those that were taken.
 
-        Moving the first id to where it is already is a way to wait for it without taking it.
+        Moving the first id to where it already is is a way to wait for it without taking it.
         """
         timeout = self.worker.dequeue_timeout
         commands: list[tuple[object, ...]] = [("BLMOVE", key, key, "LEFT", "LEFT", timeout)]

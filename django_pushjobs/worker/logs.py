@@ -1,4 +1,4 @@
-"""What the worker's log looks like."""
+"""The worker's log: as text, or as JSON."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ FORMATS = ("text", "json")
 def set_up(level: str, log_format: str) -> None:
     """Set up the loggers of RQ and of this package.
 
-    ``text`` leaves a set-up of the project's own as it is; ``json`` replaces it by one object a
-    line on standard error.
+    ``text`` keeps what the project has set up; ``json`` replaces it with one object per line on
+    standard error.
 
+    :param level: the name of a level of :mod:`logging`.
+    :param log_format: one of :data:`FORMATS`.
     :raises ImportError: ``json`` needs python-json-logger (the extra ``json``).
     """
     if log_format == "text":

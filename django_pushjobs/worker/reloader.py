@@ -1,4 +1,4 @@
-"""``--reload``: for development, new code as soon as it is saved."""
+"""``--reload``: for development, loads new code as soon as it is saved."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from django.utils.autoreload import iter_all_python_module_files
 
 
 def run(stop: threading.Event) -> None:
-    """Ask the arbiter to reload whenever a file of a loaded module has changed.
+    """Ask the arbiter to reload whenever the file of a loaded module has changed.
 
-    A service of the first child; the child that replaces it starts it afresh.
+    A service of the first child; the child that replaces that one starts it afresh.
+
+    :param stop: set when it must return.
     """
     before = _snapshot()
     while not stop.wait(1.0):

@@ -1,4 +1,4 @@
-"""RQ's scheduler in a greenlet of the worker."""
+"""RQ's scheduler, in a greenlet of the worker."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import gevent
 from rq.scheduler import RQScheduler
 
-from .persistence import UNREACHABLE
+from .resilient_worker import UNREACHABLE
 
-#: Seconds after which a scheduler without all its locks tries to get them. RQ waits ten minutes,
-#: and as long nothing would be scheduled after the process that had the locks was killed.
+#: Seconds after which a scheduler that lacks some of its locks tries to get them. RQ waits ten
+#: minutes, during which nothing would be scheduled if the process that held them was killed.
 REACQUIRE_AFTER = 15.0
 
 
 class GreenletScheduler(RQScheduler):
     """Moves due jobs to their queues, as RQ's does in a process that it forks.
 
-    A fork of a process full of greenlets, sockets and locks is nothing to rely on, and the work
-    is a few commands a second. Locks in Redis see to it that each queue has but one scheduler,
+    A fork of a process full of greenlets, sockets and locks cannot be relied upon, and the work is
+    a few commands a second. Locks in Redis make sure that each queue has only one active scheduler,
     so all children may have one.
     """
 
@@ -38,19 +38,29 @@ class GreenletScheduler(RQScheduler):
         return bool(waited.total_seconds() > REACQUIRE_AFTER)
 
     def start(self) -> None:
-        """Begin, if that has not been done yet."""
+        """Begin, unless it has begun already."""
         self._status = self.Status.STARTED
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._turn)
+
+    def run_once(self) -> None:
+        """Move what is due now, unless another scheduler does so."""
+        if self.acquire_locks():
+            try:
+                self.register_birth()
+                self.enqueue_scheduled_jobs()
+            finally:
+                self.release_locks()
+                self.register_death()
 
     def _turn(self) -> None:
         while True:
             try:
                 self._schedule()
             except UNREACHABLE as error:
-                self.log.warning("Scheduler %s: Redis is not reachable: %s", self.name, error)
+                self.log.warning("Scheduler %s: cannot reach Redis: %s", self.name, error)
             except Exception:
-                self.log.exception("Scheduler %s: cannot schedule", self.name)
+                self.log.exception("Scheduler %s: could not enqueue scheduled jobs", self.name)
             gevent.sleep(self.interval)
 
     def _schedule(self) -> None:

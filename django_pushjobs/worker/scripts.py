@@ -1,4 +1,8 @@
-"""The Lua scripts of :mod:`.bookkeeping`: Redis runs each as a whole, or not at all."""
+"""Lua scripts that take jobs and record their end: Redis runs each as a whole, or not at all."""
+
+#: Jobs that one call handles at most: Redis serves nobody else meanwhile, and while it works on one
+#: batch, we work on another.
+BATCH = 64
 
 #: Defines iso8601(seconds, microseconds): a time since 1970 as RQ writes it. Redis has no calendar.
 CALENDAR = """
@@ -20,21 +24,21 @@ end
 
 #: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
 #: register them as started by the worker whose hash is KEYS[1]; it runs up to ARGV[3] jobs at
-#: once. Where that is 0 the worker must be known, and run nothing. Returns {index of the queue,
-#: execution id, job id, {field, value, ...}} for each job; nil if the workers are suspended; 0 if
-#: this one runs something and should not. Ids whose job is gone are dropped, as RQ does. The times
-#: are those of Redis: this may run long after it was sent. See rq.executions.prepare_execution
-#: and BaseWorker.prepare_job_execution for what is written.
+#: once. If that is 0, the worker must be known to RQ and must be running nothing. Returns {index of
+#: the queue, execution id, job id, {field, value, ...}} for each job; nil if the workers are
+#: suspended; 0 if this one is running something and must not. Ids whose job is gone are dropped, as
+#: RQ does. Times are those of Redis' clock: this may run long after it was sent. See
+#: rq.executions.prepare_execution and BaseWorker.prepare_job_execution for what is written.
 POP = (
     CALENDAR
     + """
-local limit, stride, slots = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local limit, stride, concurrency = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local worker, prefix, job_prefix = ARGV[4], ARGV[5], ARGV[6]
 local interval, busy, started = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local executions_key = KEYS[1] .. ':executions'
 local running = redis.call('SCARD', executions_key)
-if slots > 0 then
-    limit = math.min(limit, slots - running)
+if concurrency > 0 then
+    limit = math.min(limit, concurrency - running)
 elseif running > 0 or redis.call('EXISTS', KEYS[1]) == 0 then
     return 0
 end
@@ -71,7 +75,7 @@ local function start(index, id)
     redis.call('EXPIRE', key, ttl + 60)
     redis.call('HSET', job_key, 'last_heartbeat', iso, 'status', started,
         'started_at', iso, 'worker_name', worker)
-    -- It had a time to live, or was run before and was put back on the queue.
+    -- It had a time to live, or was run before and put back on the queue.
     if expires then redis.call('PERSIST', job_key) end
     local wip = prefix .. ':wip:' .. origin
     scores[wip] = scores[wip] or {}
@@ -107,17 +111,17 @@ return taken
 """
 )
 
-#: Record jobs that finished; ARGV from 6 on holds :data:`FIELDS` values for each.
+#: Record jobs that finished; ARGV from 6 on holds ``width`` values for each.
 #: Returns the numbers, from 1, of jobs that got dependents meanwhile, or that were deleted: they
-#: are left as they were. May be called again with what it has recorded, should its answer be lost.
-#: See BaseWorker.handle_job_success for what is written.
+#: are left as they were. It may be called again with what it has recorded, in case its answer was
+#: lost. See BaseWorker.handle_job_success for what is written.
 FINISH = """
 local worker, prefix, finished = ARGV[1], ARGV[2], ARGV[3]
 local clock, success = tonumber(ARGV[4]), ARGV[5]
 local left, count, seconds = {}, 0, 0
 local executions, composites, removed, scores = {}, {}, {}, {}
 local width = 9
--- One look at all jobs together saves one at each: hardly any has dependents, or a second
+-- One check of all jobs together saves one of each: hardly any has dependents, or a second
 -- execution beside ours.
 local dependents_keys, executions_keys, execution_keys = {}, {}, {}
 for first = 6, #ARGV, width do

@@ -12,8 +12,8 @@ class GeventDeathPenalty(BaseDeathPenalty):
     """Raises in the greenlet that entered it, once its time is up.
 
     RQ's own penalty is SIGALRM: there is one for the whole process, and it hits whichever
-    greenlet happens to run. Like any gevent timeout, this one strikes where the job next waits;
-    one that only computes is found by the arbiter.
+    greenlet happens to be running. Like any gevent timeout, this one strikes where the job next
+    waits; a job that only computes is for the arbiter to notice.
     """
 
     _timer: gevent.Timeout | None = None

@@ -1,7 +1,7 @@
-"""How the workers are, for those who ask: ``manage.py pushjobs_workers``.
+"""How busy and how large each child is, as ``manage.py pushjobs_workers`` shows it.
 
-RQ's own record of a worker has no room for slots and memory, so each child keeps a small hash
-beside it. It expires by itself where its child does not renew it.
+RQ's own record of a worker has no room for concurrency and memory, so each child keeps a small
+hash beside it, which expires unless the child renews it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis import Redis
 from rq.utils import as_text
@@ -21,11 +22,14 @@ INTERVAL, TTL = 5.0, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """One child, as it was seconds ago.
+    """One child, as it was a few seconds ago.
 
-    :param busy: jobs that run.
-    :param slots: jobs that may run at once.
-    :param done: jobs that ended, well or not.
+    :param name: its name in RQ.
+    :param queues: names of its queues, with commas between them.
+    :param state: RQ's word for what it is doing.
+    :param busy: jobs that are running.
+    :param concurrency: jobs that may run at once.
+    :param done: jobs that ended, successfully or not.
     :param age: seconds since its start.
     :param rss: bytes of resident memory.
     """
@@ -36,22 +40,29 @@ class Vitals:
     queues: str
     state: str
     busy: int
-    slots: int
+    concurrency: int
     done: int
     age: float
     rss: int
 
 
-def publish(connection: Redis, name: str, *, busy: int, slots: int) -> None:
-    """Record how this child is."""
+def publish(connection: Redis, name: str, *, busy: int, concurrency: int) -> None:
+    """Record how this child is doing.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
+    record: dict[Any, Any] = {"busy": busy, "concurrency": concurrency, "rss": resident_memory()}
     with connection.pipeline(transaction=False) as pipeline:
-        pipeline.hset(KEY + name, mapping={"busy": busy, "slots": slots, "rss": resident_memory()})
+        pipeline.hset(KEY + name, mapping=record)
         pipeline.expire(KEY + name, TTL)
         pipeline.execute()
 
 
 def read(connection: Redis) -> list[Vitals]:
-    """Return the children of all arbiters that share this Redis, by name."""
+    """Return the children of all arbiters that share this Redis, in the order of their names.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
+    """
     workers = {worker.name: worker for worker in BaseWorker.all(connection=connection)}
     with connection.pipeline(transaction=False) as pipeline:
         for name in workers:
@@ -60,7 +71,7 @@ def read(connection: Redis) -> list[Vitals]:
     found = []
     for worker, raw in zip(workers.values(), records, strict=True):
         if not raw:
-            continue  # a worker that is not ours, or one that died just now
+            continue  # a worker of another kind, or one that has just died
         record = {as_text(field): int(value) for field, value in raw.items()}
         born = worker.birth_date.timestamp() if worker.birth_date else time.time()
         found.append(
@@ -79,11 +90,12 @@ def read(connection: Redis) -> list[Vitals]:
 
 
 def as_dict(vitals: Vitals) -> dict[str, object]:
+    """Return the vitals by the names of the parameters above."""
     return asdict(vitals)
 
 
 def resident_memory() -> int:
-    """Return the resident memory of this process in bytes; 0 where the system does not tell."""
+    """Return the resident memory of this process in bytes; 0 if the system does not say."""
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

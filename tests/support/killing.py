@@ -19,7 +19,7 @@ django.setup()
 
 import gevent  # noqa: E402
 
-from django_pushjobs.worker import registry  # noqa: E402
+from django_pushjobs.worker import siblings  # noqa: E402
 from django_pushjobs.worker.child import come_to_rest, make_worker  # noqa: E402
 from django_pushjobs.worker.supervisor.options import WorkerOptions  # noqa: E402
 
@@ -42,7 +42,7 @@ def main(queues: str, kills: int, longest: float) -> None:
         waitpid(pid, 0)
         fallen = name
     come_to_rest()
-    registry.recover(make_worker("undertaker", options), str(fallen))
+    siblings.recover(make_worker("undertaker", options), str(fallen))
 
 
 def live(name: str, options: WorkerOptions, fallen: str | None, ready: int) -> None:
@@ -51,7 +51,7 @@ def live(name: str, options: WorkerOptions, fallen: str | None, ready: int) -> N
         random.seed()
         worker = make_worker(name, options)
         if fallen is not None:
-            registry.recover(worker, fallen)
+            siblings.recover(worker, fallen)
         worker.on_ready = lambda: os.write(ready, b".") and None
         worker.work(logging_level="ERROR")
     finally:

@@ -1,4 +1,4 @@
-"""``manage.py pushjobs_callbacks replay``: send callbacks again that the other side lost."""
+"""``manage.py pushjobs_callbacks replay``: sends callbacks again that a third party has lost."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        replay = actions.add_parser("replay", help="send again what happened since a time")
+        replay = actions.add_parser("replay", help="send again what happened since a given time")
         replay.add_argument(
             "--since",
             required=True,
             metavar="TIME",
-            help="what happened at this time or later, such as 2030-01-31T12:00:00Z; without an "
-            "offset it is a time of TIME_ZONE",
+            help="replay what happened at or after this time, such as 2030-01-31T12:00:00Z; "
+            "without an offset the time is in TIME_ZONE",
         )
-        replay.add_argument("--client", metavar="NAME", help="to the endpoints of this client")
-        replay.add_argument("--endpoint", type=UUID, metavar="ID", help="to this endpoint")
+        replay.add_argument("--client", metavar="NAME", help="only to the endpoints of this client")
+        replay.add_argument("--endpoint", type=UUID, metavar="ID", help="only to this endpoint")
         replay.add_argument(
-            "--failed", action="store_true", help="leave out what was delivered already"
+            "--failed", action="store_true", help="leave out what has already been delivered"
         )
 
     def handle(
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             endpoints = endpoints.filter(pk=endpoint)
         found = list(endpoints)
         if not found:
-            raise CommandError("there is no such endpoint that is not disabled")
+            raise CommandError("no such endpoint, or it is disabled")
         replayed = replays.replay_since(_time(since), endpoints=found, failed_only=failed)
         self.stdout.write(f"replayed {replayed}")
 
@@ -60,5 +60,5 @@ def _time(text: str) -> datetime:
     except ValueError:
         time = None
     if time is None:
-        raise CommandError(f"--since: {text!r} is no time such as 2030-01-31T12:00:00Z")
+        raise CommandError(f"--since: {text!r} is not a time such as 2030-01-31T12:00:00Z")
     return timezone.make_aware(time) if timezone.is_naive(time) else time

@@ -1,17 +1,16 @@
-"""``manage.py pushjobs_workers``: what runs where."""
+"""``manage.py pushjobs_workers``: which workers are running, where, and how busy they are."""
 
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import Any
 
-import django_rq
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from redis import Redis
 
 from ...broker import Unavailable
-from ...conf import conf
+from ...broker.queues import connection
 from ...worker import vitals
 from ...worker.vitals import Vitals
 
@@ -22,40 +21,40 @@ class Command(BaseCommand):
     help = "Show the processes of rqgeventworker: where they run, how busy and how large they are."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="as a list of JSON objects")
+        parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
         parser.add_argument(
             "--watch",
             type=float,
             nargs="?",
             const=2.0,
             metavar="SECONDS",
-            help="show it again and again, every SECONDS (2), until Ctrl-C",
+            help="show them again every SECONDS (2), until Ctrl-C",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        connection = django_rq.get_connection(conf().QUEUES["normal"])
         try:
-            self._show(connection, as_json=options["json"])
+            self._show(as_json=options["json"])
+            if options["watch"]:
+                # Python leaves SIGINT alone if whatever started it ignores the signal.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             while options["watch"]:
                 time.sleep(options["watch"])
                 if not options["json"]:
                     self.stdout.write("\x1b[H\x1b[2J", ending="")
-                self._show(connection, as_json=options["json"])
+                self._show(as_json=options["json"])
         except Unavailable as error:
-            raise CommandError(f"Redis is not reachable: {error}") from None
+            raise CommandError(f"cannot reach Redis: {error}") from None
         except KeyboardInterrupt:
             pass
-        finally:
-            connection.close()
 
-    def _show(self, connection: Redis, *, as_json: bool) -> None:
-        workers = vitals.read(connection)
+    def _show(self, *, as_json: bool) -> None:
+        workers = vitals.read(connection())
         if as_json:
             self.stdout.write(json.dumps([vitals.as_dict(worker) for worker in workers]))
         elif workers:
             self.stdout.write(table([COLUMNS, *(_row(worker) for worker in workers)]))
         else:
-            self.stdout.write("No process of rqgeventworker is alive.")
+            self.stdout.write("No rqgeventworker process is running.")
 
 
 def _row(worker: Vitals) -> tuple[str, ...]:
@@ -64,7 +63,7 @@ def _row(worker: Vitals) -> tuple[str, ...]:
         worker.host,
         str(worker.pid),
         worker.state,
-        f"{worker.busy}/{worker.slots}",
+        f"{worker.busy}/{worker.concurrency}",
         f"{worker.done:,}",
         duration(worker.age),
         f"{worker.rss / 1024 / 1024:.0f} MiB",

@@ -19,7 +19,7 @@ from rq.worker import DequeueStrategy
 from ... import sentry
 from ...broker import Unavailable
 from ...conf import conf
-from ...worker import logs, registry
+from ...worker import logs, siblings
 from ...worker.supervisor.arbiter import PROBE, VETERANS, Arbiter
 from ...worker.supervisor.launcher import MARKER, exec_patched, is_patched
 from ...worker.supervisor.options import OptionError, WorkerOptions
@@ -35,8 +35,8 @@ class Command(BaseCommand):
     help = (
         "Run RQ jobs on gevent: pre-forked processes that each run many jobs at once. "
         "Signals to the first process: TERM or INT stops it once the running jobs have ended, a "
-        "second one at once; HUP loads new code without a moment of rest; TTIN and TTOU add and "
-        "remove a process; USR1 dumps the stacks of all greenlets and threads."
+        "second one stops it at once; HUP loads new code without an interruption; TTIN adds a "
+        "process, TTOU removes one; USR1 writes the stacks of all greenlets and threads to the log."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,48 +44,47 @@ class Command(BaseCommand):
         add("queues", nargs="*", metavar="queue", help="RQ queues, the most important first "
             "(default: the queues of PUSHJOBS)")  # fmt: skip
         add("--processes", type=int, default=DEFAULTS.processes, metavar="N",
-            help="processes to keep alive (default: %(default)s)")  # fmt: skip
+            help="number of processes to keep running (default: %(default)s)")  # fmt: skip
         add("--concurrency", type=int, default=DEFAULTS.concurrency, metavar="M",
-            help="jobs that one process runs at once (default: %(default)s)")  # fmt: skip
-        add("--burst", action="store_true", help="end when the queues are empty")
+            help="number of jobs one process runs at once (default: %(default)s)")  # fmt: skip
+        add("--burst", action="store_true", help="stop when the queues are empty")
         add("--name", help="first part of the workers' names in RQ (default: host and process id)")
-        add("--pid", metavar="FILE", help="file to write the id of the first process into")
-        add("--max-jobs", type=int, metavar="N", help="replace a process after it ran N jobs")
+        add("--pid", metavar="FILE", help="write the id of the first process to this file")
+        add("--max-jobs", type=int, metavar="N", help="replace a process after it has run N jobs")
         add("--max-idle-time", type=int, metavar="SECONDS",
-            help="end a process that had nothing to do for so long")  # fmt: skip
+            help="end a process that has been idle for this long")  # fmt: skip
         add("--with-scheduler", action="store_true",
             help="move RQ's scheduled jobs to their queues when they are due")  # fmt: skip
         add("--dequeue-strategy", choices=[strategy.value for strategy in DequeueStrategy],
-            default=DEFAULTS.dequeue_strategy, help="which queue comes next (default: "
-            "%(default)s, the first one with jobs)")  # fmt: skip
+            default=DEFAULTS.dequeue_strategy, help="which queue jobs are taken from next "
+            "(default: %(default)s, the first queue with jobs)")  # fmt: skip
         add("--worker-ttl", type=int, default=DEFAULTS.worker_ttl, metavar="SECONDS",
-            help="how long RQ believes in a worker it has not heard of")  # fmt: skip
+            help="how long RQ considers a silent worker alive (default: %(default)s)")  # fmt: skip
         add("--graceful-timeout", type=float, default=DEFAULTS.graceful_timeout, metavar="SECONDS",
             help="how long a stop waits for running jobs (default: %(default)s)")  # fmt: skip
         add("--hang-timeout", type=float, default=DEFAULTS.hang_timeout, metavar="SECONDS",
-            help="how long a process may be silent before it is killed and replaced "
+            help="how long a process may be unresponsive before it is killed and replaced "
             "(default: %(default)s)")  # fmt: skip
-        add("--job-class", metavar="PATH", help="RQ job class to use")
-        add("--queue-class", metavar="PATH", help="RQ queue class to use")
+        add("--job-class", metavar="PATH", help="dotted path of the RQ job class")
+        add("--queue-class", metavar="PATH", help="dotted path of the RQ queue class")
         add("--max-memory", type=int, metavar="MIB",
-            help="replace a process, once its jobs have ended, that has grown larger")  # fmt: skip
+            help="replace a process that uses more memory, once its jobs have ended")  # fmt: skip
         add("--log-format", choices=logs.FORMATS, default="text",
-            help="json: one object a line (default: %(default)s)")  # fmt: skip
-        add(
-            "--reload", action="store_true", help="new code as soon as it is saved; for development"
-        )
-        add("--no-relay", action="store_true", help="leave the outbox relay to other workers")
+            help="text, or json for one object per line (default: %(default)s)")  # fmt: skip
+        add("--reload", action="store_true",
+            help="load new code as soon as it is saved; for development")  # fmt: skip
+        add("--no-relay", action="store_true", help="leave running the relay to other workers")
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker_options = self._worker_options(options)
         if not is_patched():
             if sys.argv[1:2] != ["rqgeventworker"]:
                 raise CommandError(
-                    "gevent has to patch first: start this program with 'python -m gevent.monkey'"
+                    "gevent must patch first: start this program with 'python -m gevent.monkey'"
                 )
             exec_patched()
         os.environ.pop(MARKER, None)
-        # What the children run can only be imported where gevent has patched.
+        # What the children run can only be imported once gevent has patched.
         from ...worker.child import come_to_rest, live
 
         try:
@@ -93,11 +92,11 @@ class Command(BaseCommand):
         except ImportError as error:
             raise CommandError(f"--log-format json needs python-json-logger: {error}") from None
         if os.environ.pop(PROBE, None):
-            return  # the arbiter that asked goes on with this code
+            return  # this code starts, which is all that the arbiter wanted to know
         self._check(worker_options)
         setproctitle.setproctitle(f"rqgeventworker: {worker_options.name} (arbiter)")
         come_to_rest()
-        # An event that the arbiter has not sent at a fork would be sent by the child as well.
+        # An event that the arbiter has not sent before it forks would be sent by the child, too.
         sentry.ignore("django_pushjobs.worker.supervisor.arbiter")
         with _pid_file(worker_options.pid):
             sys.exit(Arbiter(worker_options, partial(live, options=worker_options)).run())
@@ -125,14 +124,17 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _check(self, options: WorkerOptions) -> None:
+        """
+        :raises CommandError: Redis does not answer, or the name is in use.
+        """
         try:
             connection = get_queues(*options.queues)[0].connection
         except ValueError as error:
             raise CommandError(str(error)) from None
         try:
-            namesakes = registry.alive(connection, options.name)
+            namesakes = siblings.alive(connection, options.name)
         except Unavailable as error:
-            raise CommandError(f"Redis is not reachable: {error}") from None
+            raise CommandError(f"cannot reach Redis: {error}") from None
         finally:
             connection.close()
         # After a reload the children from before it have our name.

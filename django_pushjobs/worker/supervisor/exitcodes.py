@@ -1,4 +1,4 @@
-"""How a process of the worker ends, for the arbiter and for those who supervise it."""
+"""How a process of the worker ends, for the arbiter and for whatever supervises it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class ExitCode(IntEnum):
 
     #: Stopped as asked, or (burst, idle) there was nothing left to do.
     OK = 0
-    #: An error nobody expected; its traceback stands in the log.
+    #: An unexpected error; its traceback is in the log.
     CRASHED = 1
-    #: The arbiter gave up: its children could not boot, several times in a row.
+    #: The arbiter gave up: its children failed to boot, several times in a row.
     CANNOT_BOOT = 3
-    #: A child could not boot.
+    #: A child failed to boot.
     BOOT_FAILED = 4
-    #: A child did what ``--max-jobs`` allows and wants to be replaced.
+    #: A child reached ``--max-jobs`` or ``--max-memory``, or RQ told it to shut down: replace it.
     RECYCLE = 5
     #: A child left because its arbiter was gone.
     ORPHANED = 6

@@ -11,10 +11,10 @@ _READY, _ALONE = _BEAT.size, _BEAT.size + 1
 
 
 class Heart:
-    """Made before the fork; the child beats, the arbiter looks.
+    """Made before the fork; the child beats, the arbiter watches.
 
-    Anonymous shared memory needs no file, no descriptor to pass and no system call to read, and
-    a child that is stopped, stuck in C or out of its mind simply does not beat.
+    Anonymous shared memory needs no file, no descriptor to pass on and no system call to read. A
+    child that is stopped, stuck in C or out of control simply does not beat.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Heart:
     # The child's side.
 
     def beat(self) -> None:
-        """Say that the child has booted, lives and does its work."""
+        """Report that the child has booted and is working."""
         self._touch()
         self._memory[_READY] = 1
 
@@ -51,6 +51,7 @@ class Heart:
         return self._memory[_READY] == 1
 
     def close(self) -> None:
+        """Release the memory."""
         self._memory.close()
 
     def _touch(self) -> None:

@@ -1,22 +1,24 @@
-"""gevent patches first, or not at all.
+"""Starts this program again in its own place: with gevent patched first, or with new code.
 
-A management command starts when Django, and with it half of the standard library, is loaded
-already: too late to patch. So the command starts its own process again, once, with
-``python -m gevent.monkey`` in front.
+gevent has to patch before anything else is loaded. By the time a management command runs, Django
+and half of the standard library are, so it is too late to patch. The command therefore starts its
+own process again, once, with ``python -m gevent.monkey`` in front.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
-#: Set in the process that was started again, so that it does not try a second time.
+#: Environment variable: set in the process that was started again, so that it does not try a second
+#: time.
 MARKER = "DJANGO_PUSHJOBS_PATCHED"
 
 
 def is_patched() -> bool:
-    """Return True where gevent has patched this process from its start."""
+    """Return True if gevent has patched this process from its start."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and all(
         monkey.is_module_patched(module) for module in ("socket", "threading", "time")
@@ -38,20 +40,33 @@ def command_line(orig_argv: Sequence[str], argv: Sequence[str]) -> list[str]:
     return [*flags, "-m", "gevent.monkey", *program, *arguments]
 
 
-def exec_patched() -> None:
-    """Replace this process by one in which gevent patches first; does not return.
+def exec_patched() -> NoReturn:
+    """Replace this process with one in which gevent patches first.
 
     :raises RuntimeError: that was done already, and gevent still has not patched.
     """
     if os.environ.get(MARKER):
         raise RuntimeError("gevent could not patch this process")
-    environment = os.environ | {MARKER: "1"}
+    environment = {MARKER: "1"}
     # ``python path/manage.py`` finds the modules beside manage.py, ``-m`` those in the current
-    # folder: keep what was found so far.
+    # folder: keep the path that was in use so far.
     if sys.path[:1] not in ([], [""]):
-        path = [sys.path[0], *filter(None, [environment.get("PYTHONPATH")])]
+        path = [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)
+    _exec(command_line(sys.orig_argv, sys.argv), environment)
+
+
+def exec_again(environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process with a new run of the same program.
+
+    :param environment: variables to set besides those of this process.
+    :raises OSError: the program could not be started.
+    """
+    _exec(sys.orig_argv[1:], environment)
+
+
+def _exec(arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    arguments = command_line(sys.orig_argv, sys.argv)
-    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606
+    program = [sys.executable, *arguments]
+    os.execve(sys.executable, program, {**os.environ, **environment})  # noqa: S606

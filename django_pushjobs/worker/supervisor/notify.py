@@ -1,4 +1,4 @@
-"""What systemd wants to know of a service of Type=notify; silent elsewhere.
+"""Status messages to systemd for a service of Type=notify; does nothing elsewhere.
 
 The protocol is in sd_notify(3): datagrams to the socket that ``NOTIFY_SOCKET`` names.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-# gevent replaces the class in ``socket`` by one that needs its event loop.
+# gevent replaces the class in ``socket`` with one that needs its event loop.
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM
 from _socket import socket as native_socket
 
@@ -23,6 +23,6 @@ def notify(*messages: str) -> None:
     try:
         sender.sendto("\n".join(messages).encode(), address)
     except OSError:
-        pass  # nobody listens any more; that must not stop the work
+        pass  # systemd is not reading any more; that must not stop the work
     finally:
         sender.close()

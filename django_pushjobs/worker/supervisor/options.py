@@ -1,4 +1,4 @@
-"""What the command was asked to do, validated."""
+"""The options of ``rqgeventworker``, validated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class OptionError(ValueError):
-    """An option of ``rqgeventworker`` has a value that cannot be."""
+    """An option of ``rqgeventworker`` has an impossible value; the message names the option."""
 
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"--{option.replace('_', '-')} {problem}")
@@ -20,25 +20,29 @@ def _default_name() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """The options of ``rqgeventworker``; times are seconds.
+    """What ``rqgeventworker`` was asked to do; times are seconds.
 
     :param queues: names of RQ queues, the most important first.
     :param processes: children to keep alive.
-    :param concurrency: jobs one child runs at the same time.
+    :param concurrency: jobs that one child runs at the same time.
     :param name: the first part of the names under which RQ knows the children.
     :param pid: path of a file for the process id of the arbiter.
-    :param burst: end when the queues are empty.
-    :param max_jobs: replace a child after it ran so many jobs.
-    :param max_idle_time: end a child that had nothing to do for so long.
-    :param max_memory: replace a child, once its jobs have ended, that has more MiB resident.
+    :param burst: stop when the queues are empty.
+    :param max_jobs: replace a child after it has run this many jobs.
+    :param max_idle_time: end a child that has been idle for this long.
+    :param max_memory: replace a child that has more MiB than this resident, once its jobs have
+        ended.
     :param with_scheduler: move RQ's scheduled jobs to their queues when they are due.
-    :param dequeue_strategy: RQ's name for the order in which queues are looked at.
-    :param worker_ttl: how long RQ believes in a worker it has not heard of.
+    :param dequeue_strategy: RQ's name for the order in which jobs are taken from the queues.
+    :param worker_ttl: how long RQ considers a silent worker alive.
     :param graceful_timeout: how long a stop waits for running jobs.
     :param hang_timeout: how long a child may be silent before it is killed and replaced.
+    :param job_class: dotted path of an RQ job class.
+    :param queue_class: dotted path of an RQ queue class.
     :param services: dotted paths of callables that run beside the jobs in every child; each gets a
-        :class:`threading.Event` that is set when it shall return.
+        :class:`threading.Event` that is set when it must return.
     :param single_services: the same, in the first child only.
+    :raises OptionError: a value is out of range.
     """
 
     queues: tuple[str, ...]
@@ -80,4 +84,4 @@ class WorkerOptions:
             if highest is not None and value > highest:
                 raise OptionError(option, f"must be at most {highest}, not {value}")
         if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
-            raise OptionError("name", "may hold letters, digits, '.', '_' and '-' only")
+            raise OptionError("name", "may contain only letters, digits, '.', '_' and '-'")

@@ -1,4 +1,4 @@
-"""What the scripts of the worker take, when, and what they leave, on the real server."""
+"""What the scripts of the worker take, when, and what they leave, on a real server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rq import Queue, Worker, suspension
 from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
 
-from django_pushjobs.worker.bookkeeping import Bookkeeping, Started
+from django_pushjobs.worker.dequeuing import Dequeuer
 from django_pushjobs.worker.scripts import CALENDAR
+from django_pushjobs.worker.taken import Started
 from tests.support import jobs
 
 
@@ -25,17 +26,17 @@ def queue(redis: Redis) -> Queue:
 
 
 @pytest.fixture
-def books(queue: Queue) -> Bookkeeping:
-    """Those of a worker with two slots: RQ's, for ours wants gevent to have patched."""
+def dequeuer(queue: Queue) -> Dequeuer:
+    """That of a worker that runs two jobs at once: RQ's, since ours needs gevent to patch."""
     worker: Any = Worker([queue], connection=queue.connection)
     worker.concurrency, worker.running = 2, {}
     worker.register_birth()
-    return Bookkeeping(worker)
+    return Dequeuer(worker)
 
 
-def pop(books: Bookkeeping, limit: int = 9, *, when_idle: bool = False) -> list[str]:
-    call = books.prepare(books.worker.queues, limit, when_idle=when_idle)
-    batch = books.pop(call)
+def pop(dequeuer: Dequeuer, limit: int = 9, *, when_idle: bool = False) -> list[str]:
+    call = dequeuer.prepare(dequeuer.worker.queues, limit, when_idle=when_idle)
+    batch = dequeuer.pop(call)
     assert batch is not None
     return [taken.job.id for taken in batch if isinstance(taken, Started)]
 
@@ -56,9 +57,9 @@ def test_redis_has_a_calendar(redis: Redis) -> None:
         assert found.decode() == time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def test_no_more_jobs_are_taken_than_there_are_slots(books: Bookkeeping, queue: Queue) -> None:
-    assert pop(books) == ["job-0", "job-1"]
-    assert pop(books) == []
+def test_no_more_jobs_are_taken_than_may_run_at_once(dequeuer: Dequeuer, queue: Queue) -> None:
+    assert pop(dequeuer) == ["job-0", "job-1"]
+    assert pop(dequeuer) == []
     assert queue.job_ids == ["job-2", "job-3", "job-4"]
     assert set(StartedJobRegistry(queue=queue).get_job_ids()) == {
         "job-0",
@@ -72,38 +73,38 @@ def test_no_more_jobs_are_taken_than_there_are_slots(books: Bookkeeping, queue: 
 
 
 def test_what_waits_ahead_takes_nothing_for_a_worker_that_runs_something(
-    books: Bookkeeping, queue: Queue
+    dequeuer: Dequeuer, queue: Queue
 ) -> None:
-    assert pop(books, 1, when_idle=True) == ["job-0"]
-    assert pop(books, 1, when_idle=True) == []
-    assert pop(books, 1) == ["job-1"]
+    assert pop(dequeuer, 1, when_idle=True) == ["job-0"]
+    assert pop(dequeuer, 1, when_idle=True) == []
+    assert pop(dequeuer, 1) == ["job-1"]
 
 
 def test_what_waits_ahead_takes_nothing_for_a_worker_that_is_gone(
-    books: Bookkeeping, queue: Queue
+    dequeuer: Dequeuer, queue: Queue
 ) -> None:
-    books.worker.register_death()
-    queue.connection.delete(books.worker.key)
-    assert pop(books, when_idle=True) == []
+    dequeuer.worker.register_death()
+    queue.connection.delete(dequeuer.worker.key)
+    assert pop(dequeuer, when_idle=True) == []
     assert len(queue) == 5
 
 
-def test_nothing_is_taken_once_the_workers_are_suspended(books: Bookkeeping, queue: Queue) -> None:
+def test_nothing_is_taken_once_the_workers_are_suspended(dequeuer: Dequeuer, queue: Queue) -> None:
     suspension.suspend(queue.connection)
     for when_idle in (False, True):
-        call = books.prepare(books.worker.queues, 9, when_idle=when_idle)
-        assert books.pop(call) is None
+        call = dequeuer.prepare(dequeuer.worker.queues, 9, when_idle=when_idle)
+        assert dequeuer.pop(call) is None
     assert len(queue) == 5
     suspension.resume(queue.connection)
-    assert pop(books, 1) == ["job-0"]
+    assert pop(dequeuer, 1) == ["job-0"]
 
 
-def test_a_job_is_astray_once_nobody_waits_for_the_answer(books: Bookkeeping) -> None:
-    call = books.prepare(books.worker.queues, 1)
+def test_a_job_is_a_stray_once_no_call_waits_for_the_answer(dequeuer: Dequeuer) -> None:
+    call = dequeuer.prepare(dequeuer.worker.queues, 1)
     with call:
-        answer = books.worker.connection.execute_command(*call.command)
+        answer = dequeuer.worker.connection.execute_command(*call.command)
         assert len(answer) == 1
-        assert books.strays() == []
-    [stray] = books.strays()
+        assert dequeuer.strays() == []
+    [stray] = dequeuer.strays()
     assert isinstance(stray, Started)
     assert stray.job.id == "job-0"

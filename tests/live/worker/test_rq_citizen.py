@@ -135,7 +135,7 @@ def test_rq_sees_the_workers_and_what_they_run(stack: Stack, queue: Queue) -> No
     assert info.wait() == 0
     assert "2 workers" in info.output
     worker.signal(signal.SIGTERM)
-    worker.says("warm stop, ")
+    worker.says("warm stop: waiting for")
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
     assert Worker.count(queue=queue) == 0

@@ -1,4 +1,4 @@
-"""What those who run the worker rely on: reload, limits, stacks, systemd, containers, the log."""
+"""What operators rely on: reload, limits, stacks, systemd, containers, the log."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def finished(job: Job) -> object:
 
 
 class TestReload:
-    """HUP: new code, under the same process id, without a moment of rest."""
+    """HUP: new code, under the same process id, without an interruption."""
 
     @pytest.fixture
     def code(self, stack: Stack) -> Path:
-        """A module of its own that the worker's settings import."""
+        """A module that the worker's settings import."""
         (stack.folder / "site_settings.py").write_text(
             "from tests.live.settings import *\nimport site_code\n"
         )
@@ -57,10 +57,10 @@ class TestReload:
         _rewrite(code, "def version(): return 'two'\n")
         worker.signal(signal.SIGHUP)
         worker.says("is ready", times=4)
-        worker.says("is relieved", times=2)
-        worker.says("warm stop, ", times=2)
-        # Old and new are there together; the job of the old one goes on. What Redis had given to
-        # an old one in the moment of its stop is still its own.
+        worker.says("has been replaced; draining it", times=2)
+        worker.says("warm stop: waiting for", times=2)
+        # Old and new run together; the job of the old one goes on. What Redis gave to an old one
+        # at the moment of its stop is still its own.
         eventually(lambda: finished(queue.enqueue("site_code.version")) == "two")
         assert drained.get_status() == JobStatus.STARTED
         gate.touch()
@@ -78,7 +78,7 @@ class TestReload:
         children = worker.children()
         _rewrite(code, "this is no Python\n")
         worker.signal(signal.SIGHUP)
-        worker.says("the new code does not start, the old one goes on")
+        worker.says("the new code does not start, keeping the old code")
         assert worker.children() == children
         assert finished(queue.enqueue(jobs.add, 1, 1)) == 2
 
@@ -93,7 +93,7 @@ class TestReload:
 
 def _rewrite(file: Path, text: str) -> None:
     file.write_text(text)
-    # Python and the reloader tell a change by its time, and that has to be another second.
+    # Python and the reloader recognize a change by its time, in whole seconds.
     later = time.time() + 10
     os.utime(file, (later, later))
 
@@ -101,17 +101,17 @@ def _rewrite(file: Path, text: str) -> None:
 def test_a_process_that_grew_too_large_is_replaced(stack: Stack, queue: Queue) -> None:
     worker = stack.worker("default", "--processes=1", "--max-memory=300")
     job = queue.enqueue(jobs.hoard, 400)
-    worker.says("has more than 300 MiB, leaving")
+    worker.says("using more than 300 MiB, quitting")
     worker.says("is ready", times=2)
     assert finished(job) == 400
     assert "died" not in worker.output
 
 
-def test_usr1_shows_what_everybody_is_at(stack: Stack, queue: Queue) -> None:
+def test_usr1_shows_what_every_greenlet_is_doing(stack: Stack, queue: Queue) -> None:
     worker = stack.worker("default", "--processes=1")
     gate = stack.folder / "gate"
     job = queue.enqueue(jobs.sleep_until, str(gate))
-    # It is registered as started before its function is.
+    # It is registered as started before its function is called.
     eventually(gate.with_suffix(".awaited").exists)
     worker.signal(signal.SIGUSR1)
     worker.says("stacks of all greenlets and threads")
@@ -123,12 +123,12 @@ def test_usr1_shows_what_everybody_is_at(stack: Stack, queue: Queue) -> None:
 def test_a_slow_computation_is_named_while_the_worker_lives(stack: Stack, queue: Queue) -> None:
     worker = stack.worker("default", "--processes=1")
     job = queue.enqueue(jobs.compute, 3.5)
-    worker.says(rf"the hub is blocked since .* s by job {job.id}")
+    worker.says(rf"the hub has been blocked for .* s by job {job.id}")
     assert finished(job) is None
-    assert "hangs" not in worker.output
+    assert "has not responded" not in worker.output
 
 
-def test_systemd_hears_of_it(stack: Stack) -> None:
+def test_systemd_is_notified(stack: Stack) -> None:
     path = stack.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(path))
@@ -155,7 +155,7 @@ def test_as_process_1_it_reaps_and_obeys(stack: Stack, queue: Queue) -> None:
     container = Program.adopt(popen, log)
     stack.programs.append(container)
     container.says("is ready")
-    # A job leaves an orphan behind; it becomes a child of process 1, which has to bury it.
+    # A job leaves an orphan behind; it becomes a child of process 1, which has to reap it.
     assert finished(queue.enqueue(jobs.leave_an_orphan)) is not None
     (arbiter,) = psutil.Process(container.pid).children()
     eventually(lambda: not [p for p in arbiter.children() if p.status() == psutil.STATUS_ZOMBIE])
@@ -175,7 +175,7 @@ def test_the_log_can_be_json(stack: Stack) -> None:
 def test_pushjobs_workers_shows_what_runs_where(stack: Stack, queue: Queue) -> None:
     nobody = stack.manage("pushjobs_workers")
     assert nobody.wait() == 0
-    assert nobody.output == "No process of rqgeventworker is alive.\n"
+    assert nobody.output == "No rqgeventworker process is running.\n"
     worker = stack.worker("default", "pushjobs", "--name=shown", "--processes=2")
     job = queue.enqueue(jobs.sleep, 600)
     eventually(lambda: job.get_status() == JobStatus.STARTED)
@@ -188,7 +188,7 @@ def test_pushjobs_workers_shows_what_runs_where(stack: Stack, queue: Queue) -> N
 
     found = eventually(busy)
     assert {w["pid"] for w in found} == set(worker.children())
-    assert {w["slots"] for w in found} == {100}
+    assert {w["concurrency"] for w in found} == {100}
     assert all(int(str(w["rss"])) > 10_000_000 for w in found)
     table = stack.manage("pushjobs_workers")
     assert table.wait() == 0

@@ -60,10 +60,10 @@ def test_a_worker_says_at_once_that_it_needs_gevent() -> None:
         ("concurrency", 100_000, "--concurrency must be at most 10000, not 100000"),
         ("max_jobs", 0, "--max-jobs must be at least 1, not 0"),
         ("graceful_timeout", -1, "--graceful-timeout must be at least 0, not -1"),
-        ("name", "", "--name may hold letters"),
+        ("name", "", "--name may contain only letters"),
     ],
 )
-def test_an_option_that_cannot_be_is_named(option: str, value: object, message: str) -> None:
+def test_an_impossible_option_is_named(option: str, value: object, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         WorkerOptions(queues=("pushjobs",), **{option: value})  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Which workers RQ knows, whether they are alive, and what to do with what the dead ran."""
+"""The other workers of the same name: which are alive, and the jobs of those that died."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from rq.registry import StartedJobRegistry
 from rq.utils import as_text, now, parse_composite_key
 from rq.worker import BaseWorker
 
-#: A worker says more often than that that it is alive.
+#: Workers send heartbeats more often than this.
 SILENT_AFTER = timedelta(seconds=90)
 
 
 def alive(connection: Redis, name: str) -> list[str]:
-    """Return the names of living workers that belong to the arbiter called ``name``.
+    """Return the names of the living workers of the arbiter called ``name``.
 
-    RQ remembers a worker that was killed for minutes. One of this host is alive if its process
-    is; one of another host if it was heard of lately.
+    RQ remembers a killed worker for minutes. One on this host is alive if its process is; one on
+    another host if it has sent a heartbeat lately.
+
+    :raises redis.exceptions.RedisError: Redis does not answer.
     """
     return [
         worker.name
@@ -47,9 +49,12 @@ def _is_alive(worker: BaseWorker) -> bool:
 def recover(worker: BaseWorker, fallen: str) -> int:
     """Do at once for the jobs of a dead worker what RQ would do in minutes; return how many.
 
-    RQ takes a job for abandoned when its execution has expired: its failure callback runs, it is
-    retried where it has retries left, and fails otherwise. So its executions expire here and now,
-    and RQ's own cleanup does the rest.
+    RQ considers a job abandoned when its execution has expired: its failure callback runs, and it
+    is retried if it has retries left, or else fails. So its executions expire here and now, and
+    RQ's own cleanup does the rest.
+
+    :param fallen: the dead worker's name in RQ.
+    :raises redis.exceptions.RedisError: Redis does not answer.
     """
     connection = worker.connection
     executions = WORKER_EXECUTIONS_KEY_TEMPLATE.format(fallen)
@@ -71,7 +76,7 @@ def recover(worker: BaseWorker, fallen: str) -> int:
 
 
 def _forget(worker: BaseWorker, fallen: str) -> None:
-    """Take a dead worker off RQ's lists, as it would have done itself."""
+    """Remove a dead worker from RQ's lists, as it would have done itself."""
     ghost = type(worker).find_by_key(
         worker.redis_worker_namespace_prefix + fallen, connection=worker.connection
     )

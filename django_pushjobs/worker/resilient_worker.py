@@ -1,4 +1,4 @@
-"""RQ's own way to record the end of a job, made to outlive an outage of Redis."""
+"""RQ's own way to record the end of a job, made to survive an outage of Redis."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.rate_limit import release_slot
 
+#: What is raised when Redis does not answer.
 UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
-#: How often a failure that cannot be written, though Redis is there, is tried.
+#: How often a failure is written if Redis answers, but the write fails.
 TRIES = 3
 
 
-class PersistentWorker(Worker):
-    """Does not give up what it has to record because a connection broke.
+class ResilientWorker(Worker):
+    """Does not give up recording an end because a connection broke.
 
     RQ's worker marks a job as failed that has finished, and leaves one that failed to be found
-    abandoned. What it writes in the end is one transaction, which also deletes the record of the
-    execution: as long as that is there, nothing was written.
+    abandoned. What it writes at the end is one transaction, which also deletes the record of the
+    execution: as long as that record is there, nothing was written.
     """
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         try:
             super().handle_execution_ended(job, queue, heartbeat_ttl)
         except UNREACHABLE as error:
-            # What is lost is a heartbeat. RQ would take the job for one that failed.
-            self.log.warning("Worker %s: no heartbeat of %s: %s", self.name, job.id, error)
+            # All that is lost is a heartbeat. RQ would consider the job failed.
+            self.log.warning(
+                "Worker %s: could not send the heartbeat of job %s: %s", self.name, job.id, error
+            )
 
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution
@@ -42,7 +45,7 @@ class PersistentWorker(Worker):
                 super().handle_job_success(job, queue, started_job_registry, execution)
                 return
             except UNREACHABLE as error:
-                self.log.error("Worker %s: %s waits for Redis: %s", self.name, job.id, error)
+                self._log_waiting(job, error)
             if not self._is_open(execution):
                 release_slot(job)
                 return
@@ -61,16 +64,19 @@ class PersistentWorker(Worker):
             try:
                 super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
             except UNREACHABLE as error:
-                self.log.error("Worker %s: %s waits for Redis: %s", self.name, job.id, error)
-            # RQ logs what goes wrong with the transaction, and returns.
+                self._log_waiting(job, error)
+            # If the transaction fails, RQ logs it and returns.
             if execution is None or not self._is_open(execution):
                 return
             job.retries_left = retries_left
             if stopped:
                 self._stopped_job_id = job.id
 
+    def _log_waiting(self, job: Job, error: Exception) -> None:
+        self.log.error("Worker %s: job %s is waiting for Redis: %s", self.name, job.id, error)
+
     def _is_open(self, execution: Execution) -> bool:
-        """Return whether the end of an execution is not recorded yet, as soon as Redis answers."""
+        """Return whether the end of an execution is still to be recorded, once Redis answers."""
         while True:
             self.wait_for_redis()
             try:
