@@ -20,9 +20,6 @@ from tests.support.house import FLOORS, MAY_IMPORT_LATE, PACKAGE, ROOT, imports,
 
 MODULES = modules()
 
-#: Rules that the house does not keep yet; each goes as the rooms are rebuilt.
-NOT_YET = pytest.mark.xfail(reason="the rooms are being rebuilt", strict=False)
-pytestmark = NOT_YET
 
 #: Rooms that load before Django and gevent: nothing but the standard library.
 STDLIB_ONLY = ["__init__", "worker.supervisor"]
@@ -50,8 +47,8 @@ OWNERS = {
     "http_ece": ["backends.webpush"],
     "py_vapid": ["backends.vapid"],
     "AntiSSRF": ["transport.destinations"],
-    "h2": ["transport.http2"],
-    "hpack": ["transport.http2", "transport.multiplexing"],
+    "h2": ["transport.http2", "transport.http2_protocol"],
+    "hpack": ["transport.http2", "transport.http2_protocol", "transport.multiplexing"],
     "jwt": ["backends.apns_token"],
     "sentry_sdk": ["sentry"],
     "rest_framework": ["api", "api.*"],
@@ -82,7 +79,8 @@ EXTRAS = [
 #: Modules that need one of them; nothing imports these unless it is asked for.
 NEED_EXTRAS = [
     *["api", "api.*", "admin", "admin.*", "client", "client.*"],
-    *["backends.apns", "transport.http2", "transport.multiplexing", "backends.apns_token"],
+    *["backends.apns", "backends.apns_token"],
+    *["transport.http2", "transport.http2_protocol", "transport.multiplexing"],
 ]
 
 
