@@ -289,13 +289,13 @@ def _base64url(raw: bytes) -> str:
 
 def _header_errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
     override = options.get("webpush")
-    told = override.get("headers") if isinstance(override, Mapping) else None
-    if told is None:
+    given = override.get("headers") if isinstance(override, Mapping) else None
+    if given is None:
         return
-    if not isinstance(told, Mapping):
+    if not isinstance(given, Mapping):
         yield FieldError("/options/webpush/headers", "must be an object", "invalid_type")
         return
-    for name, value in told.items():
+    for name, value in given.items():
         if problem := _header_problem(name, value):
             where = pointer("options", "webpush", "headers", name)
             yield FieldError(where, problem, "invalid_header")

@@ -1,4 +1,4 @@
-"""What JSON Schema cannot say of a call, for those calls of schemathesis that shall succeed."""
+"""What JSON Schema cannot express about a call, for the calls of schemathesis that must succeed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Mend what is valid by the schema, and is not: times that have passed, names made up."""
+    """Replace what the schema allows but the API refuses: times in the past, made-up names."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if case.headers and "Idempotency-Key" in case.headers:

@@ -19,7 +19,7 @@ PUSH_REQUESTS = f"{MOUNT}/push-requests"
 class ThirdParty:
     """Calls the API with a key; ``path`` is below ``/api/v1/push-requests``.
 
-    Answers are those of Django's test client. A failure of the service is an answer, too.
+    Answers are those of Django's test client. A failure of the service is an answer as well.
     """
 
     def __init__(self, name: str = "acme") -> None:
@@ -37,7 +37,7 @@ class ThirdParty:
         return self.http.get(url, headers=self._headers(headers))
 
     def post(self, path: str = "", body: Any = None, **headers: str) -> Any:
-        """Send ``body`` as JSON, or as it is where it is bytes already."""
+        """Send ``body`` as JSON, or unchanged if it is bytes."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.http.post(
             _url(path),
@@ -66,7 +66,7 @@ def _url(path: str) -> str:
 
 
 def problem(response: Any) -> dict[str, Any]:
-    """Return the problem that ``response`` is, after a look at its form (RFC 9457)."""
+    """Return the problem in ``response``, once its form has been checked (RFC 9457)."""
     assert response.headers["Content-Type"] == "application/problem+json"
     members: dict[str, Any] = response.json()
     assert members["status"] == response.status_code

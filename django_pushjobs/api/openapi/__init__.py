@@ -1,5 +1,5 @@
 """The OpenAPI description: what the code of the views does not say by itself.
 
-Decorators of :mod:`.push_requests` and :mod:`.callbacks` describe the methods of the views, in the
-words of :mod:`.describe`; :mod:`.document` makes the document of them.
+The decorators in :mod:`.push_requests` and :mod:`.callbacks` describe the methods of the views,
+with the help of :mod:`.describe`; :mod:`.document` makes the document from them.
 """

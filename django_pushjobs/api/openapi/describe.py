@@ -1,4 +1,4 @@
-"""The words in which operations are described."""
+"""What describes an operation: its texts, its responses, its headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def operation(
 ) -> Callable[[Method], Method]:
     """Return the decorator that describes a method of a view.
 
-    :param responses: see :func:`answers`.
+    :param responses: see :func:`responses`.
     :param more: of drf-spectacular's ``extend_schema``; without ``request`` there is no body.
     """
     extend = extend_schema(
@@ -38,16 +38,16 @@ def operation(
         **{"request": None, **more},
     )
 
-    def describe(method: Method) -> Method:
-        # Unless told otherwise it builds on DEFAULT_SCHEMA_CLASS, which is the project's.
+    def decorate(method: Method) -> Method:
+        # By default it builds on DEFAULT_SCHEMA_CLASS, which is the project's.
         kwargs = {"schema": ApiSchema, **getattr(method, "kwargs", {})}
         setattr(method, "kwargs", kwargs)  # noqa: B010  (functions have no such attribute)
         return extend(method)
 
-    return describe
+    return decorate
 
 
-def answers(
+def responses(
     status: int,
     shape: Any,
     description: str,

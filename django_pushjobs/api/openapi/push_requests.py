@@ -11,7 +11,7 @@ from rest_framework import serializers
 from ..serializers.push_requests import DeliverySerializer, PushRequestSerializer, ReceiptsQuery
 from ..serializers.submissions import NewBatch, NewPushRequest
 from ..sse import MEDIA_TYPE as EVENT_STREAM
-from .describe import ProblemSerializer, answers, header, location, operation, retry_after
+from .describe import ProblemSerializer, header, location, operation, responses, retry_after
 from .examples import BATCH_ANSWER, DONE, EVENT, NEW, NEW_BATCH, QUEUED
 
 TAG: Final = "Push requests"
@@ -85,16 +85,16 @@ _LAST_EVENT_ID = header(
 def _stream(description: str, *problems: int) -> dict[Any, Any]:
     """Return the responses of an operation that streams events."""
     event = OpenApiExample("A change", value=EVENT, media_type=EVENT_STREAM, response_only=True)
-    responses = answers(200, None, description, 400, 501, *problems)
-    del responses[200]
-    return {(200, EVENT_STREAM): OpenApiResponse(str, description, examples=[event])} | responses
+    plain = responses(200, None, description, 400, 501, *problems)
+    del plain[200]
+    return {(200, EVENT_STREAM): OpenApiResponse(str, description, examples=[event])} | plain
 
 
 submit = _operation(
     "submitPushRequest",
     "Submit a push request",
     "Stores it and answers at once; a worker pushes it.",
-    answers(
+    responses(
         202,
         PushRequestSerializer,
         "Accepted.",
@@ -113,7 +113,7 @@ list_ = _operation(
     "listPushRequests",
     "List your push requests",
     "Newest first, in pages. Follow `next`; do not build cursors.",
-    answers(200, PushRequestSerializer(many=True), "A page.", 400),
+    responses(200, PushRequestSerializer(many=True), "A page.", 400),
 )
 submit_batch = _operation(
     "submitBatch",
@@ -121,7 +121,7 @@ submit_batch = _operation(
     "Accepted item by item: an invalid one does not affect the others. There is one ticket per "
     "item, in order; pointers start with `/items/<index>`. If no item can be accepted, the answer "
     "is 400.",
-    answers(202, BatchAnswerSerializer, "At least one is accepted.", 400, 409, 413, 415, 422)
+    responses(202, BatchAnswerSerializer, "At least one is accepted.", 400, 409, 413, 415, 422)
     | {200: OpenApiResponse(BatchAnswerSerializer, "What `validate_only` found.")},
     request=NewBatch,
     examples=[
@@ -137,7 +137,7 @@ receipts = _operation(
     "See what became of many",
     "Returns the state of up to 1,000 push requests, each with its receipts if it has at most 10 "
     "addresses. One ticket per id, in order.",
-    answers(200, ReceiptsAnswerSerializer, "One ticket per id.", 400, 413, 415),
+    responses(200, ReceiptsAnswerSerializer, "One ticket per id.", 400, 413, 415),
     request=ReceiptsQuery,
 )
 events = _operation(
@@ -154,7 +154,7 @@ retrieve = _operation(
     "getPushRequest",
     "See what became of one",
     "Always 200: the result of the push is in the body.",
-    answers(200, PushRequestSerializer, "Its state.", 404, examples={"partial": DONE})
+    responses(200, PushRequestSerializer, "Its state.", 404, examples={"partial": DONE})
     | {304: OpenApiResponse(description="Nothing has changed since your `ETag`.")},
     parameters=[
         _IF_NONE_MATCH,
@@ -167,7 +167,7 @@ deliveries = _operation(
     "listDeliveries",
     "Read the receipts",
     "One for each address that was tried, in pages.",
-    answers(200, DeliverySerializer(many=True), "A page.", 400, 404),
+    responses(200, DeliverySerializer(many=True), "A page.", 400, 404),
     filters=False,
 )
 cancel = _operation(
@@ -176,14 +176,14 @@ cancel = _operation(
     "If it is waiting, it is canceled. If it is running, no further attempt is made, and what is "
     "in flight is reported truthfully: `cancel_requested_at` is set, and it may still succeed. "
     "Repeating is not an error.",
-    answers(200, PushRequestSerializer, "Its state now.", 404, 409),
+    responses(200, PushRequestSerializer, "Its state now.", 404, 409),
     parameters=[retry_after(200)],
 )
 retry = _operation(
     "retryPushRequest",
     "Try one again",
     "Pushes a failed or partial one again, to the addresses that were not accepted.",
-    answers(202, PushRequestSerializer, "Accepted.", 404, 409),
+    responses(202, PushRequestSerializer, "Accepted.", 404, 409),
     parameters=[location(202), retry_after(202)],
 )
 events_of_one = _operation(

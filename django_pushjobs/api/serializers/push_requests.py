@@ -52,7 +52,7 @@ _ENDS = {
 
 
 class PushRequestSerializer(serializers.Serializer[PushRequest]):
-    """Where a push request stands. The message itself is not repeated: you have it."""
+    """The state of a push request. The message itself is not repeated."""
 
     id = serializers.UUIDField(read_only=True)
     reference = serializers.CharField(read_only=True, help_text="Your own name for it.")

@@ -300,6 +300,7 @@ def test_receipts_of_many(
         ({}, {("/ids", "required")}),
         ({"ids": []}, {("/ids", "empty")}),
         ({"ids": {}}, {("/ids", "invalid_type")}),
+        ({"ids": None}, {("/ids", "invalid_type")}),
         (
             {"ids": ["x", 5], "id": 1},
             {("/ids/0", "invalid_id"), ("/ids/1", "invalid_id"), ("/id", "unknown_field")},

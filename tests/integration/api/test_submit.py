@@ -143,6 +143,8 @@ def test_costs_a_look_at_the_key_and_one_insert(acme: ThirdParty) -> None:
         ({"reference": "x" * 256}, {("/reference", "too_long")}),
         ({"titel": "x"}, {("/titel", "unknown_field")}),
         ({"a/b~": 1}, {("/a~1b~0", "unknown_field")}),
+        ({"": 1, "title": 5}, {("/", "unknown_field"), ("/title", "invalid_type")}),
+        ({"": 1, "title": "a\x00b"}, {("/", "unknown_field"), ("/title", "control_characters")}),
         (
             {"title": 5, "priority": "x"},
             {("/title", "invalid_type"), ("/priority", "invalid_choice")},
@@ -343,8 +345,11 @@ def test_a_rehearsal_is_asked_for_in_the_body_only(acme: ThirdParty) -> None:
         headers={"X-API-Key": acme.secret},
     )
     assert faults(response) == {("validate_only", "unknown_parameter")}
-    wrong = acme.post(body={"recipients": ["t"], "validate_only": "yes"})
-    assert faults(wrong) == {("/validate_only", "invalid_type")}
+    for value in ("yes", None, 1):
+        wrong = acme.post(body={"recipients": ["t"], "validate_only": value})
+        assert faults(wrong) == {("/validate_only", "invalid_type")}
+    wrong = acme.post(body={"recipients": [], "validate_only": "yes"})
+    assert faults(wrong) == {("/validate_only", "invalid_type"), ("/recipients", "empty")}
     item = {"items": [{"recipients": ["t"], "validate_only": True}]}
     assert faults(acme.post("batch", item)) == {("/items/0/validate_only", "unknown_field")}
     assert not PushRequest.objects.exists()
