@@ -123,7 +123,7 @@ def test_a_database_that_is_away_is_waited_for(
 
 def test_upkeep_is_done_from_the_start_and_while_nothing_comes(pool: ThreadPoolExecutor) -> None:
     pauses = [PATIENCE, 0.01, 0.01]
-    writer = Writer(Book().write, upkeep=lambda: pauses.pop())
+    writer = Writer(Book().write, upkeep=lambda: pauses.pop() if pauses else PATIENCE)
     writer.start()
     eventually(lambda: not pauses)
 
