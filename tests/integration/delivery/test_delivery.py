@@ -44,12 +44,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Scripted(BasePushBackend):
     """Answers what the test says for an address; the address itself names the class otherwise."""
 
-    answers: dict[str, Outcome | Exception]
+    script: dict[str, Outcome | Exception]
     pushed: list[Target]
 
     def push(self, message: Message, target: Target) -> Outcome:
         self.pushed.append(target)
-        answer = self.answers.get(target.address, accepted(f"id-of-{target.address}"))
+        answer = self.script.get(target.address, accepted(f"id-of-{target.address}"))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -61,7 +61,7 @@ def provider(settings: Settings) -> type[Scripted]:
         "BACKENDS": {"scripted": {"BACKEND": f"{__name__}.Scripted"}},
         "DEFAULT_BACKEND": "scripted",
     }
-    Scripted.answers, Scripted.pushed = {}, []
+    Scripted.script, Scripted.pushed = {}, []
     return Scripted
 
 
@@ -110,8 +110,8 @@ def test_a_second_job_for_the_same_request_does_nothing(provider: type[Scripted]
 def test_outcomes_add_up(
     provider: type[Scripted], kinds: list[str], status: Status, counts: tuple[int, ...]
 ) -> None:
-    provider.answers = {f"{i}-{kind}": outcome(kind) for i, kind in enumerate(kinds)}
-    row = submit(*provider.answers)
+    provider.script = {f"{i}-{kind}": outcome(kind) for i, kind in enumerate(kinds)}
+    row = submit(*provider.script)
     assert deliver(row.pk) is status
     row.refresh_from_db()
     assert row.status == status
@@ -121,7 +121,7 @@ def test_outcomes_add_up(
 
 
 def test_only_what_failed_is_pushed_again(provider: type[Scripted]) -> None:
-    provider.answers = {"b": outcome("retry", retry_after=30.0), "c": outcome("drop")}
+    provider.script = {"b": outcome("retry", retry_after=30.0), "c": outcome("drop")}
     row = submit("a", "b", "c")
     before = timezone.now()
     deliver(row.pk)
@@ -129,7 +129,7 @@ def test_only_what_failed_is_pushed_again(provider: type[Scripted]) -> None:
     assert row.next_attempt_at is not None
     assert row.next_attempt_at >= before + timedelta(seconds=30)
     assert row.error_code == "retry_code" or row.error_code == "drop_code"
-    provider.answers, provider.pushed = {}, []
+    provider.script, provider.pushed = {}, []
     PushRequest.objects.update(next_attempt_at=before)
     assert relay.sweep().enqueued == 1
     assert deliver(row.pk) is Status.PARTIAL
@@ -141,7 +141,7 @@ def test_only_what_failed_is_pushed_again(provider: type[Scripted]) -> None:
 
 def test_attempts_come_to_an_end(provider: type[Scripted], settings: Settings) -> None:
     settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 2, "RETRY_BASE": 0.0}
-    provider.answers = {"a": outcome("retry")}
+    provider.script = {"a": outcome("retry")}
     row = submit("a")
     assert deliver(row.pk) is Status.PENDING
     assert relay.sweep().enqueued == 1
@@ -154,7 +154,7 @@ def test_attempts_come_to_an_end(provider: type[Scripted], settings: Settings) -
 
 
 def test_no_attempt_after_its_time(provider: type[Scripted]) -> None:
-    provider.answers = {"a": outcome("retry", retry_after=3600.0)}
+    provider.script = {"a": outcome("retry", retry_after=3600.0)}
     row = submit("a", expires_at=timezone.now() + timedelta(minutes=1))
     assert deliver(row.pk) is Status.EXPIRED
 
@@ -170,7 +170,7 @@ def test_a_request_that_is_overdue_is_not_claimed_but_expired(provider: type[Scr
 
 
 def test_a_bug_in_a_backend_is_an_attempt_like_any_other(provider: type[Scripted]) -> None:
-    provider.answers = {"b": ZeroDivisionError("bug")}
+    provider.script = {"b": ZeroDivisionError("bug")}
     row = submit("a", "b")
     assert deliver(row.pk) is Status.PENDING
     row.refresh_from_db()
@@ -354,7 +354,7 @@ class TestUnknown:
     """Sent, and nobody saw the answer."""
 
     def test_is_pushed_again_unless_somebody_says_stop(self, provider: type[Scripted]) -> None:
-        provider.answers = {"a": outcome("reconnect", unknown=True)}
+        provider.script = {"a": outcome("reconnect", unknown=True)}
         again, stopped = submit("a"), submit("a", on_unknown="stop")
         assert deliver(again.pk) is Status.PENDING
         assert deliver(stopped.pk) is Status.FAILED
@@ -366,7 +366,7 @@ class TestUnknown:
         self, provider: type[Scripted], settings: Settings
     ) -> None:
         settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 1}
-        provider.answers = {"a": outcome("retry", unknown=True), "b": outcome("retry")}
+        provider.script = {"a": outcome("retry", unknown=True), "b": outcome("retry")}
         row = submit("a", "b")
         assert deliver(row.pk) is Status.FAILED
         row.refresh_from_db()
@@ -412,11 +412,11 @@ class TestJournal:
         smooth, bumpy = submit("smooth"), submit("bumpy")
         deliver(smooth.pk)
         lose(bumpy)
-        provider.answers = {"bumpy": outcome("retry")}
+        provider.script = {"bumpy": outcome("retry")}
         deliver(bumpy.pk)
         PushRequest.objects.filter(status=Status.PENDING).update(next_attempt_at=timezone.now())
         relay.sweep()
-        provider.answers = {}
+        provider.script = {}
         deliver(bumpy.pk)
         assert not smooth.journal.exists()
         entries = list(bumpy.journal.values_list("number", "end", "error_code", "codes"))
@@ -433,7 +433,7 @@ class TestPause:
     @pytest.fixture(autouse=True)
     def refused(self, provider: type[Scripted], settings: Settings) -> None:
         settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 1}
-        provider.answers = {name: outcome("config") for name in "abc"}
+        provider.script = {name: outcome("config") for name in "abc"}
 
     def test_begins_with_the_first_refusal(self, provider: type[Scripted]) -> None:
         first, second = submit("a"), submit("b")
@@ -453,7 +453,7 @@ class TestPause:
     def test_ends_where_an_operator_says_so(self, provider: type[Scripted]) -> None:
         row = submit("a")
         deliver(row.pk)
-        provider.answers = {}
+        provider.script = {}
         assert services.resume("scripted")
         assert not services.resume("scripted")
         assert relay.sweep().enqueued == 1
@@ -474,7 +474,7 @@ class TestPause:
         assert pause.until > timezone.now() + timedelta(seconds=50)
         assert relay.sweep().enqueued == 0
 
-        provider.answers = {}
+        provider.script = {}
         Pause.objects.update(until=timezone.now())
         breaker.forget()
         assert relay.sweep().enqueued == 1
@@ -491,7 +491,7 @@ class TestPause:
             | {"other": {"BACKEND": f"{__name__}.Scripted"}}
         }
         deliver(submit("a").pk)
-        provider.answers = {}
+        provider.script = {}
         row = submit("a", backend="other", send_at=timezone.now() + timedelta(hours=1))
         PushRequest.objects.update(next_attempt_at=timezone.now())
         assert relay.sweep().enqueued == 1
@@ -558,7 +558,7 @@ class TestParts:
             heard.append(request_id)
 
         addresses = [f"a{i}" for i in range(8)]
-        provider.answers = {"a0": outcome("drop"), "a7": outcome("retry")}
+        provider.script = {"a0": outcome("drop"), "a7": outcome("retry")}
         row = submit(*addresses)
         push_request_finished.connect(listen)
         try:
@@ -566,7 +566,7 @@ class TestParts:
             row.refresh_from_db()
             assert (row.status, row.owner, row.total) == (Status.RUNNING, "parts", 8)
             assert sorted(row.parts.values_list("total", flat=True)) == [2, 3, 3]
-            provider.answers.pop("a7")
+            provider.script.pop("a7")
             self.work()
         finally:
             push_request_finished.disconnect(listen)
@@ -616,12 +616,12 @@ class TestParts:
         assert len(provider.pushed) == part.total
 
     def test_a_retry_is_for_what_failed(self, provider: type[Scripted]) -> None:
-        provider.answers = {"a1": outcome("fail"), "a5": outcome("drop")}
+        provider.script = {"a1": outcome("fail"), "a5": outcome("drop")}
         row = submit(*(f"a{i}" for i in range(7)))
         self.work()
         row.refresh_from_db()
         assert (row.status, row.failed, row.dropped) == (Status.PARTIAL, 1, 1)
-        provider.answers, provider.pushed = {}, []
+        provider.script, provider.pushed = {}, []
         services.retry(row.pk)
         self.work()
         row.refresh_from_db()
