@@ -193,12 +193,12 @@ class APNsBackend(BasePushBackend):
         }
         if message.expires_at is not None:
             headers["apns-expiration"] = str(max(0, int(message.expires_at.timestamp())))
-        told = notification.override.get("headers")
-        if isinstance(told, Mapping):
+        given = notification.override.get("headers")
+        if isinstance(given, Mapping):
             headers |= {
-                name: str(told[name])
-                for name in told
-                if not _header_problem(name, told[name], self.topic)
+                name: str(given[name])
+                for name in given
+                if not _header_problem(name, given[name], self.topic)
             }
         if background:
             headers["apns-priority"] = "5"  # anything else is refused
@@ -271,9 +271,9 @@ def _payload(notification: Notification) -> dict[str, Any]:
         # The service extension of the app loads it.
         aps["mutable-content"] = 1
         payload.setdefault("image", notification.image)
-    told = notification.override.get("payload")
-    if isinstance(told, Mapping):
-        payload = merged(payload, told)
+    given = notification.override.get("payload")
+    if isinstance(given, Mapping):
+        payload = merged(payload, given)
     if not isinstance(payload.get("aps"), dict):
         payload["aps"] = {}
     if not _is_shown(payload["aps"]):
@@ -286,8 +286,8 @@ def _is_shown(aps: Mapping[str, Any]) -> bool:
 
 
 def _push_type(notification: Notification, payload: Mapping[str, Any]) -> str:
-    told = notification.override.get("headers")
-    push_type = told.get("apns-push-type") if isinstance(told, Mapping) else None
+    given = notification.override.get("headers")
+    push_type = given.get("apns-push-type") if isinstance(given, Mapping) else None
     if isinstance(push_type, str) and push_type in TOPIC_SUFFIXES:
         return push_type
     return "alert" if _is_shown(payload["aps"]) else "background"

@@ -77,14 +77,14 @@ def read(message: Message, provider: str) -> Notification:
     """
     options = message.options
     wrong = {error.pointer for error in errors(options)} if options else set()
-    told = {name: options[name] for name in options if f"/options/{name}" not in wrong}
+    given = {name: options[name] for name in options if f"/options/{name}" not in wrong}
     return Notification(
         message=message,
-        image=told.get("image") or "",
-        badge=told.get("badge"),
-        sound=told.get("sound") or "",
-        click_action=told.get("click_action") or "",
-        override=told.get(provider) or {},
+        image=given.get("image") or "",
+        badge=given.get("badge"),
+        sound=given.get("sound") or "",
+        click_action=given.get("click_action") or "",
+        override=given.get(provider) or {},
     )
 
 
