@@ -18,7 +18,7 @@ from django.utils import timezone
 from .broker.queues import withdraw
 from .conf import conf
 from .events.change import Change
-from .exceptions import FieldError, InvalidPushRequest, InvalidTransition
+from .exceptions import FieldError, InvalidPushRequest, InvalidTransition, pointer_to
 from .lifecycle import dispatch
 from .lifecycle.announcements import publish, record
 from .limits import breaker
@@ -59,8 +59,8 @@ def submit_many(
         try:
             submission.check(now)
         except InvalidPushRequest as invalid:
-            prefix = f"/{index}" if len(submissions) > 1 else ""
-            errors += [FieldError(prefix + e.pointer, e.detail, e.code) for e in invalid.errors]
+            place = pointer_to(index) if len(submissions) > 1 else ""
+            errors += [error.below(place) for error in invalid.errors]
     if errors:
         raise InvalidPushRequest(errors)
     return accept(submissions, client=client)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ..exceptions import FieldError
+from ..exceptions import FieldError, pointer_to
 from ..transport.http2 import Response
 from ..transport.http2_errors import HTTP2Error
 from ..transport.multiplexing import Multiplexer
@@ -17,7 +17,7 @@ from ..transport.retry_after import parse_retry_after
 from .apns_answers import ROWS, reason_of
 from .apns_token import provider_token
 from .base import BasePushBackend, Message, Target
-from .notification import Notification, errors, merged, pointer, read, too_large
+from .notification import Notification, errors, merged, read, too_large
 from .options import require_positive
 from .outcomes import Outcome, OutcomeClass
 
@@ -193,12 +193,12 @@ class APNsBackend(BasePushBackend):
         }
         if message.expires_at is not None:
             headers["apns-expiration"] = str(max(0, int(message.expires_at.timestamp())))
-        told = notification.override.get("headers")
-        if isinstance(told, Mapping):
+        given = notification.override.get("headers")
+        if isinstance(given, Mapping):
             headers |= {
-                name: str(told[name])
-                for name in told
-                if not _header_problem(name, told[name], self.topic)
+                name: str(given[name])
+                for name in given
+                if not _header_problem(name, given[name], self.topic)
             }
         if background:
             headers["apns-priority"] = "5"  # anything else is refused
@@ -215,7 +215,7 @@ class APNsBackend(BasePushBackend):
             headers = None
         for name, value in (headers or {}).items():
             if problem := _header_problem(name, value, self.topic):
-                where = pointer("options", "apns", "headers", name)
+                where = pointer_to("options", "apns", "headers", name)
                 found.append(FieldError(where, problem, "invalid"))
         payload = override.get("payload")
         if not isinstance(payload, Mapping | None):
@@ -271,9 +271,9 @@ def _payload(notification: Notification) -> dict[str, Any]:
         # The service extension of the app loads it.
         aps["mutable-content"] = 1
         payload.setdefault("image", notification.image)
-    told = notification.override.get("payload")
-    if isinstance(told, Mapping):
-        payload = merged(payload, told)
+    given = notification.override.get("payload")
+    if isinstance(given, Mapping):
+        payload = merged(payload, given)
     if not isinstance(payload.get("aps"), dict):
         payload["aps"] = {}
     if not _is_shown(payload["aps"]):
@@ -286,8 +286,8 @@ def _is_shown(aps: Mapping[str, Any]) -> bool:
 
 
 def _push_type(notification: Notification, payload: Mapping[str, Any]) -> str:
-    told = notification.override.get("headers")
-    push_type = told.get("apns-push-type") if isinstance(told, Mapping) else None
+    given = notification.override.get("headers")
+    push_type = given.get("apns-push-type") if isinstance(given, Mapping) else None
     if isinstance(push_type, str) and push_type in TOPIC_SUFFIXES:
         return push_type
     return "alert" if _is_shown(payload["aps"]) else "background"

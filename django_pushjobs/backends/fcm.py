@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..exceptions import FieldError
+from ..exceptions import FieldError, pointer_to
 from ..transport.connections import Connections
 from ..transport.exchanges import exchange
 from ..transport.requests import USER_AGENT
@@ -17,7 +17,7 @@ from . import notification as notifications
 from .base import BasePushBackend, Message, Target, payload_size
 from .fcm_account import ServiceAccount
 from .fcm_answers import ROWS, reason_of
-from .notification import Notification, merged, pointer
+from .notification import Notification, merged
 from .options import require_positive
 from .outcomes import Outcome, OutcomeClass, storable_id
 from .shared_token import SharedToken, TokenUnavailable
@@ -163,18 +163,22 @@ def wire_format(message: Message, target: Target, *, ttl: int = MAX_TTL) -> dict
 
     :param ttl: seconds, if the message does not expire.
     """
-    told = notifications.read(message, "fcm")
-    shown = {"title": message.title, "body": message.body, "image": told.image}
+    notification = notifications.read(message, "fcm")
+    shown = {"title": message.title, "body": message.body, "image": notification.image}
     wire: dict[str, Any] = {
         **_address(target.address),
         "data": {name: _text(value) for name, value in message.data.items()},
         "notification": _without_empty(shown),
-        "android": _android(told, target, ttl),
-        "apns": _apns(told, target),
-        "webpush": _webpush(told, target, ttl),
+        "android": _android(notification, target, ttl),
+        "apns": _apns(notification, target),
+        "webpush": _webpush(notification, target, ttl),
     }
     # A message must not change its address.
-    over = {name: told.override[name] for name in told.override if name not in _ADDRESSES}
+    over = {
+        name: notification.override[name]
+        for name in notification.override
+        if name not in _ADDRESSES
+    }
     return merged(_without_empty(wire), over)
 
 
@@ -183,61 +187,61 @@ def _address(address: str) -> dict[str, str]:
     return {kind: name} if kind in _ADDRESSES else {"token": address}
 
 
-def _android(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
-    message = told.message
+def _android(notification: Notification, target: Target, ttl: int) -> dict[str, Any]:
+    message = notification.message
     shown: dict[str, Any] = {}
-    if not told.is_silent:
+    if not notification.is_silent:
         shown = _without_empty(
             {
                 # A repeat replaces the first on the device.
                 "tag": message.collapse_key or str(target.delivery_id),
-                "sound": told.sound,
-                "click_action": told.click_action,
+                "sound": notification.sound,
+                "click_action": notification.click_action,
             }
         )
-        if told.badge is not None:
-            shown["notification_count"] = told.badge
+        if notification.badge is not None:
+            shown["notification_count"] = notification.badge
     return _without_empty(
         {
             "priority": "HIGH" if message.priority == "high" else "NORMAL",
-            "ttl": f"{told.ttl(default=ttl, cap=MAX_TTL)}s",
+            "ttl": f"{notification.ttl(default=ttl, cap=MAX_TTL)}s",
             "collapse_key": message.collapse_key,
             "notification": shown,
         }
     )
 
 
-def _apns(told: Notification, target: Target) -> dict[str, Any]:
-    message = told.message
+def _apns(notification: Notification, target: Target) -> dict[str, Any]:
+    message = notification.message
     headers = {
-        "apns-priority": "5" if told.is_silent or message.priority == "low" else "10",
+        "apns-priority": "5" if notification.is_silent or message.priority == "low" else "10",
         "apns-collapse-id": _short(message.collapse_key or str(target.delivery_id), 64),
     }
     if message.expires_at is not None:
         headers["apns-expiration"] = str(int(message.expires_at.timestamp()))
-    aps = _without_empty({"sound": told.sound, "category": told.click_action})
-    if told.badge is not None:
-        aps["badge"] = told.badge
-    if told.is_silent:
+    aps = _without_empty({"sound": notification.sound, "category": notification.click_action})
+    if notification.badge is not None:
+        aps["badge"] = notification.badge
+    if notification.is_silent:
         aps["content-available"] = 1
         headers["apns-push-type"] = "background"
-    if told.image:
+    if notification.image:
         aps["mutable-content"] = 1
     return {"headers": headers, **({"payload": {"aps": aps}} if aps else {})}
 
 
-def _webpush(told: Notification, target: Target, ttl: int) -> dict[str, Any]:
-    message = told.message
+def _webpush(notification: Notification, target: Target, ttl: int) -> dict[str, Any]:
+    message = notification.message
     wire: dict[str, Any] = {
         "headers": {
-            "TTL": str(told.ttl(default=ttl, cap=MAX_TTL)),
+            "TTL": str(notification.ttl(default=ttl, cap=MAX_TTL)),
             "Urgency": message.priority,
         }
     }
-    if not told.is_silent:
+    if not notification.is_silent:
         wire["notification"] = {"tag": message.collapse_key or str(target.delivery_id)}
-    if told.click_action.startswith("https://"):
-        wire["fcm_options"] = {"link": told.click_action}
+    if notification.click_action.startswith("https://"):
+        wire["fcm_options"] = {"link": notification.click_action}
     return wire
 
 
@@ -249,7 +253,7 @@ def _size(wire: Mapping[str, Any]) -> int:
 def _data_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
     for name in data:
         if _RESERVED.fullmatch(name):
-            yield FieldError(pointer("data", name), "is a name that FCM reserves", "reserved")
+            yield FieldError(pointer_to("data", name), "is a name that FCM reserves", "reserved")
 
 
 def _text(value: Any) -> str:

@@ -28,7 +28,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from ..exceptions import FieldError
+from ..exceptions import FieldError, pointer_to
 from .base import Message, payload_too_large
 
 #: Members of ``options`` that are passed through.
@@ -77,14 +77,14 @@ def read(message: Message, provider: str) -> Notification:
     """
     options = message.options
     wrong = {error.pointer for error in errors(options)} if options else set()
-    told = {name: options[name] for name in options if f"/options/{name}" not in wrong}
+    given = {name: options[name] for name in options if f"/options/{name}" not in wrong}
     return Notification(
         message=message,
-        image=told.get("image") or "",
-        badge=told.get("badge"),
-        sound=told.get("sound") or "",
-        click_action=told.get("click_action") or "",
-        override=told.get(provider) or {},
+        image=given.get("image") or "",
+        badge=given.get("badge"),
+        sound=given.get("sound") or "",
+        click_action=given.get("click_action") or "",
+        override=given.get(provider) or {},
     )
 
 
@@ -94,14 +94,9 @@ def errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
         check = _CHECKS.get(name)
         if check is None:
             known = ", ".join(_CHECKS)
-            yield FieldError(pointer("options", name), f"is not one of {known}", "unknown_field")
+            yield FieldError(pointer_to("options", name), f"is not one of {known}", "unknown_field")
         elif value is not None and (problem := check(value)):
             yield FieldError(f"/options/{name}", problem[1], problem[0])
-
-
-def pointer(*names: str) -> str:
-    """Return the JSON pointer that leads through members with these ``names`` (RFC 6901)."""
-    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
 
 
 def too_large(message: Message, size: int, limit: int, alias: str) -> FieldError:

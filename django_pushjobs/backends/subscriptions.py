@@ -45,8 +45,8 @@ class Subscription:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         try:
-            told = json.loads(address)
-            endpoint, keys = told["endpoint"], told["keys"]
+            given = json.loads(address)
+            endpoint, keys = given["endpoint"], given["keys"]
             point, auth = _decoded(keys["p256dh"]), _decoded(keys["auth"])
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise NoSubscription("the address is not a Web Push subscription") from None

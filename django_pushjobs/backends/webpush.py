@@ -11,13 +11,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from ..exceptions import DestinationRefused, FieldError
+from ..exceptions import DestinationRefused, FieldError, pointer_to
 from ..transport.exchanges import exchange
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
 from .base import BasePushBackend, Message, Target
-from .notification import merged, pointer
+from .notification import merged
 from .options import missing_extra, require_positive
 from .outcomes import Outcome, OutcomeClass, storable_id
 from .subscriptions import NoSubscription, Subscription
@@ -183,14 +183,14 @@ class WebPushBackend(BasePushBackend):
         target: Target,
     ) -> bytes:
         body = encrypt(plain, subscription, self._encrypt)
-        told = {
+        head = {
             "User-Agent": USER_AGENT,
             "Authorization": authorization,
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
             **headers(message, target, ttl=self._ttl),
         }
-        return http_request(subscription.path, subscription.authority, told, body)
+        return http_request(subscription.path, subscription.authority, head, body)
 
 
 #: For measuring a payload before there is an address.
@@ -232,27 +232,29 @@ def payload(message: Message, target: Target) -> dict[str, Any]:
     to. Only then does it have the member ``web_push``. A message with nothing to show has its
     ``data`` beside the ``id``, which is that of the delivery, the same at every attempt.
     """
-    told = notifications.read(message, "webpush")
+    notification = notifications.read(message, "webpush")
     wire: dict[str, Any] = {"id": str(target.delivery_id)}
-    if told.badge is not None:
-        wire["app_badge"] = told.badge
-    if told.is_silent:
+    if notification.badge is not None:
+        wire["app_badge"] = notification.badge
+    if notification.is_silent:
         if message.data:
             wire["data"] = dict(message.data)
     else:
         shown = {
             "title": message.title,
             "body": message.body,
-            "navigate": told.click_action,
-            "image": told.image,
+            "navigate": notification.click_action,
+            "image": notification.image,
             # A repeat replaces the first.
             "tag": message.collapse_key or wire["id"],
             "data": dict(message.data),
         }
         wire["notification"] = {name: value for name, value in shown.items() if value}
-        if message.title and told.click_action:
+        if message.title and notification.click_action:
             wire["web_push"] = 8030
-    over = {name: told.override[name] for name in told.override if name != "headers"}
+    over = {
+        name: notification.override[name] for name in notification.override if name != "headers"
+    }
     return merged(wire, over)
 
 
@@ -261,18 +263,18 @@ def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
 
     :param ttl: seconds, if the message does not expire.
     """
-    told = notifications.read(message, "webpush")
+    notification = notifications.read(message, "webpush")
     own = {
-        "TTL": str(told.ttl(default=ttl, cap=MAX_TTL)),
+        "TTL": str(notification.ttl(default=ttl, cap=MAX_TTL)),
         "Urgency": message.priority
         if _HEADERS["Urgency"].fullmatch(message.priority)
         else "normal",
         # A repeat replaces the first if that still waits for the browser.
         "Topic": topic(message.collapse_key) or _base64url(target.delivery_id.bytes),
     }
-    said = told.override.get("headers")
-    if isinstance(said, Mapping):
-        own |= {name: str(said[name]) for name in said if not _header_problem(name, said[name])}
+    given = notification.override.get("headers")
+    if isinstance(given, Mapping):
+        own |= {name: str(given[name]) for name in given if not _header_problem(name, given[name])}
     return own
 
 
@@ -297,7 +299,7 @@ def _header_errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
         return
     for name, value in given.items():
         if problem := _header_problem(name, value):
-            where = pointer("options", "webpush", "headers", name)
+            where = pointer_to("options", "webpush", "headers", name)
             yield FieldError(where, problem, "invalid_header")
 
 

@@ -60,7 +60,7 @@ def reason_of(body: bytes) -> str:
     if not body.startswith(b"{"):
         return ""
     try:
-        told = json.loads(body)
+        said = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    return str(told.get("reason") or told.get("errno") or "")[:64]
+    return str(said.get("reason") or said.get("errno") or "")[:64]

@@ -11,17 +11,18 @@ from ...backends import vapid
 
 class Command(BaseCommand):
     help = (
-        "Make a VAPID key for Web Push and print both halves: the private one is for the settings, "
-        "the public one is the applicationServerKey of the browsers."
+        "Generate a VAPID key for Web Push and print both halves: the private key for the "
+        "settings, and the public key, which is the applicationServerKey for browsers."
     )
-    # A key is needed before there are settings that pass the checks.
+    # It has to run before the settings pass the checks, since they need the key.
     requires_system_checks: list[str] = []  # noqa: RUF012
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--public-of",
             metavar="KEY",
-            help="make none, but print the public half of this private key (- reads it from stdin)",
+            help="do not generate a key, but print the public half of this private key (- reads it "
+            "from stdin)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

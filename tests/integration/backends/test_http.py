@@ -507,3 +507,22 @@ def test_a_plain_server_behind_an_https_url_is_unreachable(gateway: Provider) ->
     outcome = HTTPBackend(alias="http", url=url, timeout=1).push(MESSAGE, TARGET)
     assert outcome.is_transient
     assert gateway.requests == [] or "messages" not in gateway.requests[0].line
+
+
+def test_a_server_that_does_not_speak_tls_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(65_536)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        outcome = HTTPBackend(alias="http", url=f"https://127.0.0.1:{port}/").push(MESSAGE, TARGET)
+        thread.join(10)
+    assert (outcome.kind, outcome.code) == (OutcomeClass.RECONNECT, "unreachable")
+    assert "TLS" in outcome.detail
+    assert not outcome.unknown
