@@ -1,4 +1,4 @@
-"""What is broken on purpose, one class each."""
+"""The faults that are injected, one class each."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ STARTUP = 5.0
 class Fault:
     """Something that goes wrong again and again while push requests come in.
 
-    ``pause`` is the time between two strikes in seconds, ``repeats`` says whether it is a reason
-    to push a message twice.
+    ``pause`` is the time between two strikes in seconds, ``repeats`` says whether the fault is a
+    reason to push a message twice.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     repeats: ClassVar[bool] = False
     pause: ClassVar[float] = 1.0
-    #: ``rqgeventworker`` programs that run meanwhile, and the lease of their claims; 0 is the
+    #: ``rqgeventworker`` programs that run meanwhile, and the lease of their claims; 0 for the
     #: usual one.
     workers: ClassVar[int] = 1
     lease: ClassVar[float] = 0.0
@@ -38,14 +38,14 @@ class Fault:
         """Break something, once."""
 
     def heal(self, world: World) -> None:
-        """Let all be well again."""
+        """Repair what was broken."""
 
     def parts(self, world: World) -> list[tuple[Fault, float]]:
-        """Return what strikes at the same time, each with its pause."""
+        """Return the faults that strike at the same time, each with its pause."""
         return [(self, self.pause)]
 
     def slack(self, world: World) -> float:
-        """Return the seconds of a recovery during which nobody could have known."""
+        """Return for how many seconds of a recovery the fault could not have been noticed."""
         return 0.0
 
 
@@ -61,7 +61,7 @@ class ChildKill(Fault):
 
 class ArbiterKill(Fault):
     name = "arbiter-kill"
-    summary = "SIGKILL the arbiter; a new worker is started while its children end their jobs"
+    summary = "SIGKILL the arbiter; a new worker starts while its children finish their jobs"
     pause = 3.0
 
     def strike(self, world: World) -> None:
@@ -70,7 +70,7 @@ class ArbiterKill(Fault):
 
 class HostKill(Fault):
     name = "host-kill"
-    summary = "SIGKILL the arbiter and all its children at once, as a power failure does"
+    summary = "SIGKILL the arbiter and all its children at once, like a power failure"
     repeats = True
     pause = 4.0
 
@@ -88,7 +88,7 @@ class HostKill(Fault):
 
 class ChildStop(Fault):
     name = "child-stop"
-    summary = "SIGSTOP a process until its lease is over, then SIGCONT: it must change nothing"
+    summary = "SIGSTOP a process until its lease has expired, then SIGCONT: it must change nothing"
     repeats = True
 
     def strike(self, world: World) -> None:
@@ -101,7 +101,7 @@ class ChildStop(Fault):
 
 class RedisFlush(Fault):
     name = "redis-flush"
-    summary = "FLUSHALL: the bells, and RQ's whole memory, are gone"
+    summary = "FLUSHALL: all jobs, and everything RQ knows, are gone"
 
     def strike(self, world: World) -> None:
         with suppress(RedisError):
@@ -110,7 +110,7 @@ class RedisFlush(Fault):
 
 class RedisRestart(Fault):
     name = "redis-restart"
-    summary = "SIGKILL Valkey; a second later it is back, and empty"
+    summary = "SIGKILL Valkey; a second later it is back, but empty"
     pause = 2.0
 
     def strike(self, world: World) -> None:
@@ -130,7 +130,7 @@ class DatabaseTerminate(Fault):
 
 class DatabaseRestart(Fault):
     name = "db-restart"
-    summary = "PostgreSQL crashes, and is away for longer than a lease"
+    summary = "PostgreSQL crashes, and is down for longer than a lease"
     pause = 2.0
     lease = 1.0
 
@@ -142,7 +142,7 @@ class DatabaseRestart(Fault):
 
 
 class GatewayFault(Fault):
-    """The gateway does wrong by a share of the messages, until all are submitted."""
+    """The gateway fails a share of the messages, until all are submitted."""
 
     errors: ClassVar[dict[str, float]]
 
@@ -155,33 +155,33 @@ class GatewayFault(Fault):
 
 class GatewayErrors(GatewayFault):
     name = "gateway-500"
-    summary = "half of the messages are answered by 500"
+    summary = "half of the messages are answered with 500"
     errors: ClassVar = {"500": 0.5}
 
 
 class GatewayThrottles(GatewayFault):
     name = "gateway-429"
-    summary = "half of the messages are answered by 429 with Retry-After"
+    summary = "half of the messages are answered with 429 and Retry-After"
     errors: ClassVar = {"429": 0.5}
 
 
 class GatewayResets(GatewayFault):
     name = "gateway-reset"
-    summary = "a third of the connections is cut, with and without having taken the message"
+    summary = "a third of the connections are cut, before or after the message was taken"
     repeats = True
     errors: ClassVar = {"reset": 0.17, "lost": 0.17}
 
 
 class GatewaySilence(GatewayFault):
     name = "gateway-silent"
-    summary = "a tenth of the messages is never answered"
+    summary = "a tenth of the messages are never answered"
     repeats = True
     errors: ClassVar = {"hang": 0.1}
 
 
 class LeaseEdge(Fault):
     name = "lease-edge"
-    summary = "SIGSTOP for about as long as a lease of one second, so that who is first is chance"
+    summary = "SIGSTOP for about as long as a lease of one second: a race for the claim"
     repeats = True
     lease = 1.0
     pause = 0.3
@@ -196,13 +196,13 @@ class LeaseEdge(Fault):
 
 class TwoWorkers(RedisFlush):
     name = "two-workers"
-    summary = "FLUSHALL with two workers: the lease of the relay is gone as well, so two may sweep"
+    summary = "FLUSHALL with two workers: the relay loses its lease, too, so two may sweep"
     workers = 2
 
 
 class Everything(Fault):
     name = "everything"
-    summary = "all of it at once, on two workers"
+    summary = "everything at once, with two workers"
     repeats = True
     workers = 2
 
@@ -236,7 +236,7 @@ def _kill(world: World, pids: list[int]) -> None:
 
 
 def _stop(world: World, pid: int, seconds: float) -> None:
-    """Have a process stand still for so long."""
+    """Stop a process for that long."""
     send(pid, signal.SIGSTOP)
     claimed = world.struck(pid)
     time.sleep(seconds)
