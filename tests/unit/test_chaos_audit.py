@@ -39,8 +39,8 @@ def test_what_adds_up(row: dict[str, Any]) -> None:
     ("row", "problem"),
     [
         ({"status": "running"}, "never ended"),
-        ({"taken": 0}, "say other than the gateway"),
-        ({"status": "failed", "error_code": "http_400"}, "say other than the gateway"),
+        ({"taken": 0}, "contradict the gateway"),
+        ({"status": "failed", "error_code": "http_400"}, "contradict the gateway"),
         ({"taken": 2}, "more often than can be explained"),
         ({"taken": 2, "attempts": 2, "repeats": False}, "more often than can be explained"),
         ({"taken": 3, "attempts": 2}, "more often than can be explained"),
