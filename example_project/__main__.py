@@ -1,6 +1,6 @@
-"""``python -m example_project``: start everything, show the demo, stay up until Ctrl-C.
+"""``python -m example_project``: start everything, run the demo, keep running until Ctrl-C.
 
-Ends with 0 after the demo where there is no terminal, and with 1 if it does not add up.
+Without a terminal it stops after the demo. The exit code is 1 if the numbers do not add up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import django
 from django.core.exceptions import ImproperlyConfigured
@@ -26,19 +25,28 @@ from .services import ROOT, Services
 from .thirdparty import ApiError
 
 QUEUE = "pushjobs"
-#: What can go wrong with the surroundings, and is said in a sentence instead of a traceback.
+#: What can go wrong around the demo, and is reported in a sentence instead of a traceback.
 FAILURES = (ProcessError, ApiError, DatabaseError, RedisError, ImproperlyConfigured, OSError)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m example_project", description=__doc__)
-    parser.add_argument("--requests", type=int, default=2_000, help="push requests to submit")
-    parser.add_argument("--connections", type=int, default=8, help="of the third party")
-    parser.add_argument("--latency-ms", type=float, default=50.0, help="of the gateway")
-    parser.add_argument("--processes", type=int, default=2, help="of the worker")
-    parser.add_argument("--concurrency", type=int, default=100, help="pushes a process at a time")
+    parser = argparse.ArgumentParser(
+        prog="python -m example_project",
+        description="Start everything, run the demo, and keep running until Ctrl-C. Without a "
+        "terminal it stops after the demo. The exit code is 1 if the numbers do not add up.",
+    )
+    parser.add_argument(
+        "--requests", type=int, default=2_000, help="number of push requests to submit"
+    )
+    parser.add_argument("--connections", type=int, default=8, help="connections of the third party")
+    parser.add_argument("--latency-ms", type=float, default=50.0, help="latency of the gateway")
+    parser.add_argument("--processes", type=int, default=2, help="processes of the worker")
+    parser.add_argument("--concurrency", type=int, default=100, help="concurrent jobs per process")
     parser.add_argument("--deadline", type=float, default=120.0, help="seconds for each phase")
-    parser.add_argument("--port", type=int, help="of the web server; 8000 or a free one")
+    parser.add_argument(
+        "--port", type=int, help="port of the web server (default: 8000 or a free one)"
+    )
     return parser
 
 
@@ -48,14 +56,7 @@ def main() -> int:
     os.environ.setdefault("VAR_DIR", str(ROOT / "var"))
     screen = Screen()
     with Services(Path(os.environ["VAR_DIR"])) as services:
-
-        def leave(signum: int, frame: FrameType | None) -> NoReturn:
-            # Noted as well: raised in the callback of a dying object, it would be lost.
-            services.told_to_end = signum
-            sys.exit(128 + signum)
-
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signum, leave)
+        _handle_signals(services)
         try:
             return _run(given, services, screen)
         except FAILURES as error:
@@ -64,10 +65,28 @@ def main() -> int:
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
         finally:
-            # From here on nothing may keep the services from being ended.
-            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # From here on nothing may keep the services from being stopped.
+            for signum in STOP_SIGNALS:
                 signal.signal(signum, signal.SIG_IGN)
             screen.farewell()
+
+
+def _handle_signals(services: Services) -> None:
+    """Stop on Ctrl-C, on SIGTERM, and when the terminal goes away, whatever was inherited.
+
+    A shell ignores SIGINT in what it starts in the background, and Python then leaves it ignored.
+    An ignored SIGHUP stays ignored, since that is what ``nohup`` is for.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        # Noted as well: an exception raised in the callback of a dying object would be lost.
+        services.told_to_end = signum
+        services.check()
+
+    for signum in STOP_SIGNALS:
+        if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _run(given: argparse.Namespace, services: Services, screen: Screen) -> int:
@@ -82,7 +101,7 @@ def _run(given: argparse.Namespace, services: Services, screen: Screen) -> int:
     screen.step("gateway", f"{gateway_url}, answers after {given.latency_ms:g} ms")
 
     django.setup()
-    # These need the settings, and those the URLs from above.
+    # These need the settings, which need the URLs from above.
     from .seeds import database, plant
     from .workers import listening
 
@@ -97,7 +116,8 @@ def _run(given: argparse.Namespace, services: Services, screen: Screen) -> int:
         listening=listening(QUEUE),
     )
     screen.step(
-        "worker", f"rqgeventworker, {given.processes} processes, {given.concurrency} pushes each"
+        "worker",
+        f"rqgeventworker, {given.processes} processes, {given.concurrency} concurrent jobs each",
     )
 
     demo = Demo(
@@ -113,7 +133,7 @@ def _run(given: argparse.Namespace, services: Services, screen: Screen) -> int:
     report = demo.run()
     screen.report(report)
     if problems := list(report.problems()):
-        screen.failure("It does not add up:")
+        screen.failure("The numbers do not add up:")
         for problem in problems:
             screen.failure(problem)
         return 1
@@ -130,7 +150,7 @@ def _stay(services: Services, screen: Screen) -> None:
     :raises ProcessError: a service ended by itself.
     """
     try:
-        screen.heading("Up until Ctrl-C.")
+        screen.heading("Running. Press Ctrl-C to stop.")
         while True:
             services.check()
             time.sleep(0.5)

@@ -32,12 +32,12 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-#: How long the key of a page is good.
+#: How long the key of a page is valid.
 KEY_LIFETIME: Final = timedelta(hours=1)
 
 
 class BrowserView(LoginRequiredMixin, TemplateView):
-    """The page. A device belongs to a user, so somebody has to be logged in."""
+    """The page. A device belongs to a user, so it requires a login."""
 
     template_name = "example_project/browser.html"
     login_url = reverse_lazy("admin:login")
@@ -56,7 +56,7 @@ class BrowserView(LoginRequiredMixin, TemplateView):
 
 
 class ServiceWorkerView(View):
-    """The service worker, at a path of its own: it may only serve pages below that."""
+    """The service worker, at this path because it may only control pages below its own."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         found = finders.find("example_project/service-worker.js")
@@ -66,8 +66,11 @@ class ServiceWorkerView(View):
 
 
 class KeyView(LoginRequiredMixin, View):
-    """A key for the page, which plays the third party as well. A third party keeps its key on a
-    server; this one is good for an hour, for whoever may log in to the demo."""
+    """A key for the page, which acts as the third party as well.
+
+    A real third party keeps its key on a server; this one is valid for an hour, and given to anyone
+    who may log in to the demo.
+    """
 
     def post(self, request: HttpRequest) -> JsonResponse:
         client, _ = ApiClient.objects.get_or_create(name="browser demo")

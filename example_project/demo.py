@@ -1,4 +1,4 @@
-"""The demo: a third party submits, the worker pushes, the gateway counts, and it adds up."""
+"""The demo: a third party submits, the worker pushes, the gateway counts, and all is compared."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from .screen import Screen
 from .services import Services
 from .thirdparty import Submitted, ThirdParty
 
-#: Between two looks at what is going on, in seconds.
+#: Seconds between two checks of the progress.
 LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """
+    """One run.
+
+    :param key: the third party's key for the API.
     :param requests: push requests to submit, one recipient each.
     :param connections: keep-alive connections of the third party.
-    :param deadline: seconds for submitting, and again for all to become final.
+    :param deadline: seconds for submitting, and again for all of them to become final.
     """
 
     services: Services
@@ -38,7 +40,7 @@ class Demo:
     deadline: float
 
     def run(self) -> Report:
-        """Submit, wait and return what came of it.
+        """Submit, wait and return the results.
 
         :raises ProcessError: a service ended meanwhile.
         :raises ApiError: the API did not answer as promised.
@@ -53,7 +55,7 @@ class Demo:
             f"A third party submits {self.requests:,} push requests"
             f" over {self.connections} connections"
         )
-        phases = ["accepted", "final", *(["told"] if receiver.secret else [])]
+        phases = ["accepted", "final", *(["called back"] if receiver.secret else [])]
         with self.screen.progress(*phases, total=self.requests) as progress:
             submitted = third_party.submit(
                 list(messages(self.requests)),
@@ -67,17 +69,17 @@ class Demo:
                 progress=progress["final"],
             )
             if receiver.secret:
-                self._wait_until_told(receiver, submitted, progress["told"])
+                self._wait_for_callbacks(receiver, submitted, progress["called back"])
         return self._report(submitted, resources, receiver)
 
-    def _wait_until_told(
+    def _wait_for_callbacks(
         self, receiver: Receiver, submitted: Submitted, progress: Callable[[int], None]
     ) -> None:
         deadline = time.monotonic() + self.deadline
         while time.monotonic() < deadline:
-            told = sum(key in receiver.told for key in submitted.accepted)
-            progress(told)
-            if told == len(submitted.accepted):
+            done = sum(key in receiver.statuses for key in submitted.accepted)
+            progress(done)
+            if done == len(submitted.accepted):
                 break
             self._pause()
 
@@ -90,7 +92,7 @@ class Demo:
             resources=resources,
             stats=self._ask_gateway("/stats"),
             witnessed=self._ask_gateway("/requests"),
-            told=dict(receiver.told) if receiver.secret else None,
+            callbacks=dict(receiver.statuses) if receiver.secret else None,
         )
 
     def _ask_gateway(self, path: str) -> Any:

@@ -1,21 +1,21 @@
 """A gateway to push to: ``python -m example_project.gateway --latency-ms 50``.
 
-It stands in for a provider and is the independent witness of what we sent. It prints its URL as
-one line when it listens, and speaks HTTP/1.1 with keep-alive:
+It stands in for a provider and is the independent witness of what was sent. It prints its URL as
+one line once it listens, and speaks HTTP/1.1 with keep-alive:
 
 ==================  =======================================================================
 ``POST /messages``  takes a JSON object with an ``id``; answers ``{"id": "<gateway id>"}``
-                    after the latency, or does wrong as ``--errors`` says. A message that is
-                    sent ``to`` an address such as ``simulate:410`` fails in just that way.
+                    after the latency, or fails as ``--errors`` says. A message that is sent
+                    ``to`` an address such as ``simulate:410`` fails in exactly that way.
 ``GET /stats``      the counters as JSON, explained at :class:`.Witness`
-``GET /ids``        every id it received -> how often it took a message with it
-``GET /requests``   every ``request_id`` it received -> how many distinct ids came with it
+``GET /ids``        every id it received -> how often it took a message with that id
+``GET /requests``   every ``request_id`` it received -> the number of distinct ids with it
 ``POST /control``   changes ``latency_ms``, ``jitter_ms``, ``errors``, ``retry_after``
 ``POST /reset``     forgets all ids and counters
 ==================  =======================================================================
 
-One process on one thread: a protocol class over asyncio parses by hand what it needs of
-HTTP, and its clock is finer than asyncio's, because the simulator must never be what limits a
+One process with one thread: an asyncio protocol class parses by hand the little HTTP it needs,
+and its clock is finer than asyncio's, because the simulator must never be the bottleneck of a
 measurement.
 """
 
@@ -40,13 +40,13 @@ from .witness import Witness
 
 MAX_HEAD = 65_536
 MAX_BODY = 1_048_576
-#: A message to this prefix and a fault fails in that way.
+#: A message to this prefix followed by a fault fails in that way.
 SIMULATE = "simulate:"
 
 
 @dataclass(slots=True)
 class Behaviour:
-    """How it answers: times in milliseconds, ``retry_after`` in seconds for 429 and 503."""
+    """How it answers: latency and jitter in milliseconds, ``retry_after`` in seconds."""
 
     latency_ms: float = 50.0
     jitter_ms: float = 0.0
@@ -58,15 +58,15 @@ class Behaviour:
         return (self.latency_ms + self.jitter_ms * random.random()) / 1_000
 
     def fate(self, to: str) -> str:
-        """Return what shall become of a message to the address ``to``: ``ok`` or a fault."""
+        """Return how a message to the address ``to`` ends: ``ok`` or a fault."""
         if to.startswith(SIMULATE) and is_fault(fault := to[len(SIMULATE) :]):
             return fault
         return self.faults.choose()
 
     def change(self, values: Any) -> None:
-        """Take new values, all or none.
+        """Apply new values, all or none.
 
-        :raises ValueError: one of them is unknown or wrong; the message says which.
+        :raises ValueError: one of them is unknown or invalid; the message says which.
         """
         if not isinstance(values, dict):
             raise ValueError("the body must be a JSON object")
@@ -77,7 +77,7 @@ class Behaviour:
                     FaultMix.parse(value) if isinstance(value, str) else FaultMix(value)
                 )
             elif name not in ("latency_ms", "jitter_ms", "retry_after"):
-                raise ValueError(f"there is nothing called {name!r} to change")
+                raise ValueError(f"there is no setting called {name!r}")
             elif isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"{name} must be a number")
             elif not 0 <= value < math.inf:
@@ -88,6 +88,7 @@ class Behaviour:
             setattr(self, name, value)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the settings by the names of ``POST /control``."""
         return {
             "latency_ms": self.latency_ms,
             "jitter_ms": self.jitter_ms,
@@ -107,27 +108,28 @@ class Gateway:
         self.connections_opened = 0
 
     def stats(self) -> dict[str, Any]:
+        """Return what ``GET /stats`` shows."""
         return self.witness.stats() | {
             "connections": self.connections,
             "connections_opened": self.connections_opened,
         }
 
     def reset(self) -> None:
-        """Forget everything, the messages in flight too: their end will not be counted."""
+        """Forget everything, even the messages in flight: their end is not counted."""
         self.witness = Witness()
         self.connections_opened = 0
 
 
 class Connection(asyncio.Protocol):
-    """One connection: a request is answered before the next one on it is looked at."""
+    """One connection: each request is answered before the next one is read."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         self.gateway = gateway
         self.loop = loop
         self.buffer = b""
-        #: What shall become of the message in flight on this connection, if there is one.
+        #: How the message in flight on this connection ends, if there is one.
         self.fate = ""
-        #: Who counts it: a reset meanwhile gives the next message a new one.
+        #: The witness that counts it; after a reset, the next message has a new one.
         self.witness = gateway.witness
         self.sends_messages = False
         self.keep_alive = True
@@ -149,7 +151,7 @@ class Connection(asyncio.Protocol):
                 return
 
     def read_request(self) -> bool:
-        """Answer one request; return False where it is not here entirely."""
+        """Answer one request; return False if it has not arrived completely."""
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self.buffer) > MAX_HEAD:
@@ -198,11 +200,11 @@ class Connection(asyncio.Protocol):
         self.witness.receive(message_id, str(message.get("request_id", "")))
         self.fate = self.gateway.behaviour.fate(to)
         if self.fate != HANG:
-            # It goes on when the client leaves meanwhile, as a provider's work would.
+            # It goes on even if the client disconnects, as a provider's work would.
             self.loop.call_later(self.gateway.behaviour.delay(), self.settle, message_id)
 
     def settle(self, message_id: str) -> None:
-        """End a message as it was decided when it came."""
+        """End a message as was decided at its arrival."""
         fate = self.fate
         if fate in (OK, LOST):
             self.witness.take(message_id)
@@ -240,7 +242,7 @@ class Connection(asyncio.Protocol):
                 else:
                     self.answer(HTTPStatus.OK, gateway.behaviour.as_dict())
             case _:
-                self.answer(HTTPStatus.NOT_FOUND, {"error": "there is nothing here"})
+                self.answer(HTTPStatus.NOT_FOUND, {"error": "not found"})
 
     def refuse(self, status: HTTPStatus, reason: str) -> None:
         self.keep_alive = False
@@ -264,19 +266,19 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
 
-#: Status -> what stands in the status line.
+#: Status -> what the status line says.
 REASONS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 def content_length(head: bytes) -> int:
     """Return the length of the body that a head in lower case announces.
 
-    :raises ValueError: it is chunked, or not a length.
+    :raises ValueError: the body is chunked, or the length is not a number.
     """
     at = head.find(b"\r\ncontent-length:")
     if at < 0:
         if b"\r\ntransfer-encoding:" in head:
-            raise ValueError("send a Content-Length, not chunks")
+            raise ValueError("send a Content-Length instead of chunks")
         return 0
     start = at + len(b"\r\ncontent-length:")
     stop = head.find(b"\r\n", start)
@@ -287,15 +289,15 @@ def content_length(head: bytes) -> int:
 
 
 class FineSelector(selectors.DefaultSelector):
-    """Waits to the microsecond.
+    """Waits with a resolution of microseconds.
 
-    epoll counts in milliseconds, and Python rounds up: where many answers are due, one after the
-    other, each would come half a millisecond late on average.
+    epoll counts in milliseconds, and Python rounds up: if many answers are due one after another,
+    each would be half a millisecond late on average.
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout > 0:
-            # The descriptor of an epoll or a kqueue is readable once one of those in it is.
+            # The descriptor of an epoll or a kqueue is readable as soon as one of those in it is.
             select.select([self.fileno()], (), (), timeout)
             timeout = 0
         return super().select(timeout)
@@ -323,6 +325,7 @@ async def serve(
 
 
 def fine_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop with that selector."""
     return asyncio.SelectorEventLoop(FineSelector())
 
 
@@ -331,25 +334,43 @@ def options() -> argparse.ArgumentParser:
         prog="python -m example_project.gateway", description="A push gateway to test against."
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
-    parser.add_argument("--latency-ms", type=float, default=50.0, help="until every answer")
-    parser.add_argument("--jitter-ms", type=float, default=0.0, help="at most, added at random")
-    parser.add_argument("--retry-after", type=int, default=1, help="seconds, with 429 and 503")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8081,
+        help="port to listen on; 0 for a free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--latency-ms",
+        type=float,
+        default=50.0,
+        help="time until each answer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jitter-ms", type=float, default=0.0, help="random extra latency, at most"
+    )
+    parser.add_argument(
+        "--retry-after",
+        type=int,
+        default=1,
+        help="seconds in the Retry-After of 429 and 503 (default: %(default)s)",
+    )
     parser.add_argument(
         "--errors",
         type=fault_mix,
         default=FaultMix({}),
         metavar="FAULT:SHARE,...",
-        help="such as 500:0.05,429:0.01,reset:0.01,lost:0.01,hang:0.001",
+        help="share of the messages that fail in each way, such as "
+        "500:0.05,429:0.01,reset:0.01,lost:0.01,hang:0.001",
     )
-    parser.add_argument("--seed", help="makes the choice of faults repeatable")
+    parser.add_argument("--seed", help="make the choice of faults repeatable")
     parser.add_argument("--certfile", help="serve TLS with this certificate chain")
-    parser.add_argument("--keyfile", help="its private key, if not in the same file")
+    parser.add_argument("--keyfile", help="the private key, if not in the same file")
     return parser
 
 
 def fault_mix(text: str) -> FaultMix:
-    """Read ``--errors``; argparse shows the message of this error only."""
+    """Parse ``--errors``; argparse shows the message of this error only."""
     try:
         return FaultMix.parse(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A process that the example project starts, watches and surely ends."""
+"""A process that the example project starts, watches and is sure to end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Between two looks at something that is waited for, in seconds.
+#: Seconds between two checks of something that is awaited.
 POLL = 0.05
 
 
@@ -25,8 +25,8 @@ class ProcessError(Exception):
 class Process:
     """One child process with its log file.
 
-    It has a process group of its own: Ctrl-C in the terminal reaches the parent only, which
-    ends its children in an order that lets them finish what they do.
+    It has a process group of its own: Ctrl-C in the terminal reaches only the parent, which stops
+    its children in an order that lets them finish what they are doing.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Process:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        # A new file, to which everybody appends: grandchildren may open it too.
+        # A new file, opened for appending: grandchildren may open it, too.
         log.unlink(missing_ok=True)
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
@@ -59,24 +59,24 @@ class Process:
         return self._popen.pid
 
     def owns(self, pid: int) -> bool:
-        """Whether ``pid`` is this process or was started by it."""
+        """Return whether ``pid`` is this process or was started by it."""
         try:
             return os.getpgid(pid) == self.pid
         except ProcessLookupError:
             return False
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Make sure that it is running.
 
-        :raises ProcessError: it does not.
+        :raises ProcessError: it is not.
         """
         if (code := self._popen.poll()) is not None:
             raise self.failure(f"{self.name} ended with exit code {code}")
 
     def wait_until(self, fact: Callable[[], T | None], *, timeout: float) -> T:
-        """Return what ``fact`` returns once that is something, while the process runs.
+        """Return what ``fact`` returns as soon as that is true, while the process is running.
 
-        :raises ProcessError: it ended, or ``timeout`` seconds went by.
+        :raises ProcessError: it ended, or ``timeout`` seconds have passed.
         """
         deadline = time.monotonic() + timeout
         while not (result := fact()):
@@ -87,7 +87,10 @@ class Process:
         return result
 
     def wait_for_line(self, pattern: str, *, timeout: float = 30) -> str:
-        """Return the first group of ``pattern`` once a line of its output matches."""
+        """Return the first group of ``pattern`` as soon as a line of its output matches.
+
+        :raises ProcessError: it ended, or ``timeout`` seconds have passed.
+        """
 
         def match() -> str | None:
             found = re.search(f"^{pattern}$", self.output(), re.MULTILINE)
@@ -96,6 +99,7 @@ class Process:
         return self.wait_until(match, timeout=timeout)
 
     def output(self) -> str:
+        """Return what it has written so far."""
         return self.log.read_text("utf-8", errors="replace")
 
     def failure(self, reason: str) -> ProcessError:
@@ -109,7 +113,7 @@ class Process:
             self._popen.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(grace)
-        # The group outlives its leader where grandchildren were left behind.
+        # The group outlives its leader if grandchildren were left behind.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()

@@ -1,4 +1,4 @@
-"""Where the third party is called back: a server that believes nothing but a valid signature."""
+"""Where the third party is called back: a server that accepts nothing without a valid signature."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 class Receiver:
     """Runs in threads of this process while it is entered.
 
-    ``told`` holds, by id, the status of each push request that a verified callback told of.
+    ``statuses`` holds, by id, the status of each push request as a verified callback reported it.
     """
 
     def __init__(self) -> None:
         self.secret = ""
-        self.told: dict[str, str] = {}
+        self.statuses: dict[str, str] = {}
         self.refused = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -38,14 +38,14 @@ class Receiver:
         self._server.server_close()
 
     def receive(self, body: bytes, headers: dict[str, str]) -> bool:
-        """Note what a callback tells; False where it is not signed with our secret."""
+        """Note what a callback reports; return False if it is not signed with our secret."""
         try:
             event: Any = Webhook(self.secret).verify(body, headers)
         except (WebhookVerificationError, ValueError):
             self.refused += 1
             return False
         if event["type"].startswith("push.request."):
-            self.told[event["data"]["id"]] = event["data"]["status"]
+            self.statuses[event["data"]["id"]] = event["data"]["status"]
         return True
 
 

@@ -1,4 +1,4 @@
-"""What the demo found out: the numbers, and whether they add up."""
+"""The results of the demo: the numbers, and whether they add up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .thirdparty import Submitted
 
-#: One line of the table: what, the value, a remark.
+#: One line of the table: name, value, remark.
 Line = tuple[str, str, str]
 
 
@@ -20,11 +20,12 @@ Line = tuple[str, str, str]
 class Report:
     """One run of the demo.
 
-    :param asked: how many push requests it set out to submit.
+    :param asked: how many push requests were to be submitted.
     :param resources: id -> the push request as the API showed it last.
     :param stats: ``GET /stats`` of the gateway.
     :param witnessed: request id -> distinct messages the gateway counted for it.
-    :param told: request id -> status in the callback that was verified; None: there were none.
+    :param callbacks: request id -> status in the callback that was verified; None if no callbacks
+        were expected.
     """
 
     asked: int
@@ -32,7 +33,7 @@ class Report:
     resources: Mapping[str, Mapping[str, Any]]
     stats: Mapping[str, Any]
     witnessed: Mapping[str, int]
-    told: Mapping[str, str] | None = None
+    callbacks: Mapping[str, str] | None = None
 
     @property
     def statuses(self) -> Counter[str]:
@@ -44,7 +45,7 @@ class Report:
         return sum(self.witnessed.get(key, 0) for key in self.submitted.accepted)
 
     def problems(self) -> Iterator[str]:
-        """Say in sentences what does not add up; nothing where all does."""
+        """Yield a sentence for each thing that does not add up."""
         accepted = len(self.submitted.accepted)
         if accepted != self.asked:
             yield f"{self.asked} push requests were submitted, {accepted} accepted"
@@ -54,17 +55,18 @@ class Report:
         if (succeeded := self.statuses["succeeded"]) != accepted:
             statuses = ", ".join(f"{number} {status}" for status, number in self.statuses.items())
             yield f"{succeeded} of {accepted} push requests succeeded ({statuses or 'none'})"
-        if self.told is not None and (told := self._told_truly()) != accepted:
-            yield f"{told} of {accepted} push requests were told of truly by a signed callback"
+        if self.callbacks is not None and (confirmed := self._confirmed()) != accepted:
+            yield f"signed callbacks confirmed {confirmed} of {accepted} push requests"
         if self.distinct != accepted:
             yield f"the gateway counted {self.distinct} distinct messages, not {accepted}"
 
-    def _told_truly(self) -> int:
-        """Requests of which a callback told what the API shows."""
-        told = self.told or {}
-        return sum(told.get(key) == row["status"] for key, row in self.resources.items())
+    def _confirmed(self) -> int:
+        """Return for how many requests a callback reported what the API shows."""
+        statuses = self.callbacks or {}
+        return sum(statuses.get(key) == row["status"] for key, row in self.resources.items())
 
     def sections(self) -> list[list[Line]]:
+        """Return the lines of the table, section by section."""
         latencies = sorted(self.submitted.accepted.values())
         done = sorted(_seconds_to_done(self.resources.values()))
         accepted, span = len(latencies), _span(self.resources.values())
@@ -73,27 +75,28 @@ class Report:
             [
                 ("accepted by the API", f"{accepted:,}", f"of {self.asked:,}"),
                 *((status, f"{number:,}", "") for status, number in statuses.most_common()),
-                *([] if self.told is None else [self._callbacks()]),
+                *([] if self.callbacks is None else [self._confirmed_line()]),
             ],
             [
                 ("accept latency p50", _milliseconds(_percentile(latencies, 50)), "POST to 202"),
                 ("accept latency p99", _milliseconds(_percentile(latencies, 99)), ""),
-                ("queue to done p50", _milliseconds(_percentile(done, 50)), "row made to result"),
+                ("queue to done p50", _milliseconds(_percentile(done, 50)), "row to result"),
                 ("queue to done p99", _milliseconds(_percentile(done, 99)), ""),
-                ("accepted a second", _rate(accepted, self.submitted.seconds), ""),
-                ("pushes a second", _rate(len(done), span), "first accepted to last done"),
+                ("accepted per second", _rate(accepted, self.submitted.seconds), ""),
+                ("pushes per second", _rate(len(done), span), "first accepted to last done"),
             ],
             [
                 ("gateway: received", f"{self.stats['received']:,}", "messages"),
-                ("gateway: distinct ids", f"{self.distinct:,}", "of this run"),
-                ("gateway: max in flight", f"{self.stats['max_in_flight']:,}", "at one time"),
+                ("gateway: distinct ids", f"{self.distinct:,}", "in this run"),
+                ("gateway: max in flight", f"{self.stats['max_in_flight']:,}", "at once"),
             ],
         ]
 
-    def _callbacks(self) -> Line:
-        return "told by callback", f"{self._told_truly():,}", "signed, and verified"
+    def _confirmed_line(self) -> Line:
+        return "confirmed by callback", f"{self._confirmed():,}", "signature verified"
 
     def table(self) -> Table:
+        """Return the numbers as a table for the terminal."""
         table = Table(show_header=False, pad_edge=True)
         table.add_column(style="bold")
         table.add_column(justify="right", style="cyan")
@@ -112,7 +115,7 @@ def _seconds_to_done(resources: Iterable[Mapping[str, Any]]) -> Iterator[float]:
 
 
 def _span(resources: Iterable[Mapping[str, Any]]) -> float:
-    """Seconds from the first request that was made to the last that ended."""
+    """Return the seconds from the first request that was made to the last that ended."""
     times = [
         (_time(r["created_at"]), _time(r["finished_at"])) for r in resources if r["finished_at"]
     ]
@@ -126,7 +129,7 @@ def _time(text: str) -> datetime:
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Nearest rank of ``ordered`` values; None where there are none."""
+    """Return the nearest rank of ``ordered`` values; None if there are none."""
     if not ordered:
         return None
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

@@ -1,4 +1,4 @@
-"""What the demo shows: a live screen on a terminal, plain lines elsewhere."""
+"""What the demo prints: a live screen on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .report import Report
 from .thirdparty import PATH
 
-#: Where there is no terminal, progress is a line for each such share.
+#: Without a terminal, progress is shown in this many lines.
 STEPS = 5
 
 
@@ -37,7 +37,7 @@ class Screen:
         self.console.print(f"[bold red]✗[/] {escape(text)}")
 
     def report(self, report: Report) -> None:
-        self.heading("What came of it")
+        self.heading("Results")
         self.console.print(report.table())
 
     def links(
@@ -52,11 +52,11 @@ class Screen:
             "admin": f"{web_url}/admin/{account}",
             "queue": f"{web_url}/django-rq/",
             "gateway": f"{gateway_url}/stats",
-            "key": key,
+            "API key": key,
         }
         for name, place in places.items():
             self.console.print(f"  {name:<10} {escape(place)}")
-        self.heading("Push something yourself")
+        self.heading("Send a push yourself")
         body = '{"recipients": ["device-1"], "title": "Hello"}'
         self.console.print(
             f"  curl {web_url}{PATH} \\\n"
@@ -67,16 +67,16 @@ class Screen:
         )
 
     def farewell(self) -> None:
-        self.console.print("[dim]Ending the services …[/]")
+        self.console.print("[dim]Stopping the services …[/]")
 
     @contextmanager
     def progress(self, *names: str, total: int) -> Iterator[dict[str, Callable[[int], None]]]:
-        """Yield a function for each name that takes how many of ``total`` are done."""
+        """Yield for each name a function that takes how many of ``total`` are done."""
         if not self.is_live:
             yield {name: self._lines(name, total) for name in names}
             return
         columns = (
-            TextColumn("  {task.description:<10}"),
+            TextColumn("  {task.description:<11}"),
             BarColumn(bar_width=40),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -85,7 +85,7 @@ class Screen:
             yield {name: self._bar(bars, name, total) for name in names}
 
     def _bar(self, bars: Progress, name: str, total: int) -> Callable[[int], None]:
-        # It pulses, and its clock stands still, until there is something to tell.
+        # It pulses, and its clock is stopped, until there is something to show.
         task = bars.add_task(name, total=total, start=False)
 
         def update(done: int) -> None:

@@ -1,6 +1,6 @@
-"""What the database needs before the demo: tables, somebody to log in, a client with a key.
+"""What the database needs before the demo: tables, an account to log in, a client with a key.
 
-Import it after ``django.setup()``.
+Import this after ``django.setup()``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ CLIENT = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """``login`` is user name and password, or None where there is no account to show."""
+    """What there is to use.
+
+    :param key: a key for the API.
+    :param login: user name and password, or None if there is no account to show.
+    """
 
     key: str
     login: tuple[str, str] | None
 
 
 def plant() -> Seeds:
-    """Migrate the database and make what is missing; the key is a new one each time."""
+    """Migrate the database and create what is missing; the key is a new one each time."""
     call_command("migrate", verbosity=0, interactive=False)
     if not settings.DEBUG:
         call_command("collectstatic", verbosity=0, interactive=False)
@@ -38,7 +42,7 @@ def plant() -> Seeds:
 
 
 def database() -> str:
-    """Return in words which database it is, without its password."""
+    """Return a description of the database, without its password."""
     connection = connections["default"]
     name = connection.settings_dict["NAME"]
     host = connection.settings_dict["HOST"]
@@ -54,9 +58,9 @@ def _new_key() -> str:
 
 
 def _login() -> tuple[str, str] | None:
-    """Make the account ``admin`` with that password, for development only.
+    """Create the account ``admin`` with that same password, for development only.
 
-    An account of that name which is already there is left alone, and shown if the password fits.
+    An existing account of that name is left alone, and shown if it has that password.
     """
     if not settings.DEBUG:
         return None

@@ -1,7 +1,8 @@
-"""The services of the example project, each a process of its own, on free ports."""
+"""The services of the example project, each in a process of its own, on free ports."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -17,20 +18,20 @@ from .processes import Process
 #: Where ``manage.py`` is.
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-#: Taken for the web server where it is free.
+#: The port of the web server, if it is free.
 PREFERRED_PORT = 8000
-#: Seconds that a service has to start, on a slow machine.
+#: Seconds that a service may take to start, on a slow machine.
 STARTUP = 60.0
 
 
 class Services:
-    """Starts services one by one and ends them in the reverse order, so that the worker can
-    finish what it has in hand while the gateway, Redis and the database are still there."""
+    """Starts services one by one and stops them in the reverse order, so that the worker can
+    finish its jobs while the gateway, Redis and the database are still there."""
 
     def __init__(self, var: Path) -> None:
         self.var = var
         self.running: list[Process] = []
-        #: The signal that told us to end, once there was one.
+        #: The signal that told us to stop, if there was one.
         self.told_to_end: int | None = None
         self._stack = ExitStack()
 
@@ -46,11 +47,14 @@ class Services:
         self._stack.close()
 
     def check(self) -> None:
-        """Make sure that all of them run, and shall go on doing so.
+        """Make sure that all of them are running, and that we may go on.
 
-        :raises ProcessError: one does not.
-        :raises SystemExit: a signal told us to end.
+        :raises ProcessError: one is not.
+        :raises KeyboardInterrupt: SIGINT told us to stop.
+        :raises SystemExit: another signal did.
         """
+        if self.told_to_end == signal.SIGINT:
+            raise KeyboardInterrupt
         if self.told_to_end is not None:
             sys.exit(128 + self.told_to_end)
         for process in self.running:
@@ -71,21 +75,21 @@ class Services:
     def start_web(self, *, port: int | None, workers: int = 2) -> str:
         """Start the web server and return its URL once it answers.
 
-        :param port: None takes port 8000 or, where that is in use, any free one.
+        :param port: None takes port 8000 or, if that is in use, any free one.
         """
-        # The socket is handed down, so that nobody can take the port in between.
+        # The server inherits the socket, so that no other process can take the port meanwhile.
         with listen(port) as listener:
             url = f"http://{HOST}:{listener.getsockname()[1]}"
             command = [sys.executable, "-m", "gunicorn", "example_project.wsgi"]
             command += ["--bind", f"fd://{listener.fileno()}", "--keep-alive", "30"]
-            # Calls that wait for their result, and event streams, are a greenlet each.
+            # Each call that waits for its result, and each event stream, is a greenlet.
             command += ["--worker-class", "gevent", "--worker-connections", "5000"]
             command += ["--workers", str(workers)]
             process = self._start("web", command, pass_fds=[listener.fileno()])
         try:
             process.wait_until(lambda: _answers(url), timeout=STARTUP)
         except HTTPError as error:
-            raise process.failure(f"web answered {url} with {error}") from error
+            raise process.failure(f"the web server answered {url} with {error}") from error
         return url
 
     def start_worker(
@@ -96,9 +100,9 @@ class Services:
         concurrency: int,
         listening: Callable[[], Collection[int]],
     ) -> None:
-        """Start the worker and return once all its processes listen.
+        """Start the worker and return once all its processes are ready.
 
-        :param listening: returns the process ids of the workers of this machine that listen.
+        :param listening: returns the process ids of this machine's workers that RQ knows.
         """
         command = [sys.executable, str(ROOT / "manage.py"), "rqgeventworker", queue]
         command += ["--processes", str(processes), "--concurrency", str(concurrency)]
@@ -125,7 +129,7 @@ def listen(port: int | None) -> socket.socket:
             return socket.create_server((HOST, candidate), backlog=1_024)
         except OSError as error:
             failure = error
-    raise OSError(f"the web server cannot have port {port}: {failure.strerror}")
+    raise OSError(f"the web server cannot use port {port}: {failure.strerror}")
 
 
 def _answers(url: str) -> bool:
@@ -133,7 +137,7 @@ def _answers(url: str) -> bool:
         with urlopen(url, timeout=5) as response:
             return bool(response.status == 200)
     except HTTPError:
-        raise  # it is up, and something is wrong
+        raise  # it is running, and something is wrong
     except OSError:
         return False
 

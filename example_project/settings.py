@@ -1,4 +1,4 @@
-"""Settings of the example project: everything comes from the environment.
+"""Settings of the example project: everything can be set in the environment.
 
 =======================  ====================================================  ===================
 variable                 what it sets                                          default
@@ -9,11 +9,11 @@ variable                 what it sets                                          d
 ``REDIS_URL``            Redis or Valkey                                       localhost, db 0
 ``GATEWAY_URL``          where the backend ``gateway`` pushes to               localhost:8081
 ``GATEWAY_CONNECTIONS``  connections of a process to it, at most               1000
-``VAPID_SUBJECT``        whom a push service of a browser may turn to          an example
+``VAPID_SUBJECT``        contact for the push services of browsers             an example
 ``SECRET_KEY``           Django's secret key                                   only with ``DEBUG``
 ``DEBUG``                ``1`` or ``0``                                        ``1``
-``ALLOWED_HOSTS``        host names, with commas between                       local ones
-``SENTRY_DSN``           where errors go                                       nowhere
+``ALLOWED_HOSTS``        host names, separated by commas                       local ones
+``SENTRY_DSN``           where errors are reported                             nowhere
 ``LOG_LEVEL``            of ``django_pushjobs`` and ``rq``                     ``INFO``
 ``PUSHJOBS_LEASE``       seconds a claim holds without being renewed           60
 =======================  ====================================================  ===================
@@ -34,7 +34,7 @@ VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
 DEBUG = os.environ.get("DEBUG", "1") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-development" if DEBUG else "")
 if not SECRET_KEY:
-    raise ImproperlyConfigured("SECRET_KEY must be set where DEBUG is 0")
+    raise ImproperlyConfigured("SECRET_KEY must be set if DEBUG is 0")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
@@ -82,13 +82,13 @@ TEMPLATES = [
     },
 ]
 
-# The web server has a greenlet for each connection of a caller, and each would keep one of its own.
+# The web server has a greenlet for each connection, which would each keep one to the database.
 DATABASES = {
     "default": dj_database_url.config(default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}", conn_max_age=0)
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-    # Readers do not block the writer, and a transaction that writes says so from the start:
+    # Readers do not block the writer, and a transaction that writes takes the lock at its start:
     # with many processes the default mode ends in "database is locked".
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -96,19 +96,19 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
-    # The driver in Python: mysqlclient waits in C, and all greenlets with it.
+    # The driver in Python: mysqlclient waits in C, which blocks all greenlets.
     import pymysql
 
     pymysql.install_as_MySQLdb()
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
 RQ_QUEUES = {
-    # Ours holds keys of rows only, as JSON: nothing on it is unpickled.
+    # Ours holds only keys of rows, as JSON: nothing on it is unpickled.
     "pushjobs": {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer"},
     "default": {"URL": REDIS_URL},
 }
 
-# Push services ask for a contact whose host is on the public internet.
+# Push services require a contact whose host is on the public internet.
 VAPID_PRIVATE_KEY = private_key(VAR_DIR / "vapid.key")
 VAPID_SUBJECT = os.environ.get("VAPID_SUBJECT", "mailto:webmaster@example.com")
 
@@ -130,7 +130,7 @@ PUSHJOBS: dict[str, Any] = {
     },
     "DEFAULT_BACKEND": "gateway",
     "TEST_BACKEND": "sandbox",
-    # The demo is called back on this machine.
+    # The demo receives its callbacks on this machine.
     "INSECURE_DESTINATIONS": DEBUG,
     "DEVICE_BACKENDS": {"web": "webpush"},
     "RESOLVERS": {

@@ -1,4 +1,4 @@
-"""A third party: knows the URL of the API and its key, and nothing else of the project."""
+"""A third party: knows the URL of the API and its own key, and nothing else of the project."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ PAGE_SIZE = 100
 
 
 class ApiError(Exception):
-    """The API did not do what it promises; the message says what it answered."""
+    """The API broke its promise; the message says what it answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What the API answered, and after how many seconds; ``content`` is parsed JSON."""
+
     status: int
     content: Any
     seconds: float
@@ -38,7 +40,7 @@ class Connection:
     def call(self, method: str, target: str, content: Any = None) -> Answer:
         """Make one call and return the answer, whatever its status.
 
-        :param target: a path, or a URL of which the path is taken.
+        :param target: a path, or a URL whose path is used.
         :raises ApiError: there was no answer, or it was not JSON.
         """
         parts = urlsplit(target)
@@ -61,7 +63,7 @@ class Connection:
 
 @dataclass(slots=True)
 class Submitted:
-    """What came of submitting: id of each accepted request -> seconds until the answer."""
+    """The result of submitting; ``accepted`` maps ids to the seconds until the answer."""
 
     accepted: dict[str, float] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
@@ -73,10 +75,10 @@ class Submitted:
 
 
 class ThirdParty:
-    """Submits from several connections at once and follows what becomes of it.
+    """Submits over several connections at once and follows the requests to their end.
 
-    :param pause: called between two looks; raises to end the wait, for example when a service
-        has died.
+    :param pause: called between two checks; raises an exception to end the wait, for example if a
+        service has died.
     """
 
     def __init__(self, url: str, key: str, *, pause: Callable[[], None]) -> None:
@@ -85,9 +87,10 @@ class ThirdParty:
         self._pause = pause
 
     def listen(self, url: str) -> str | None:
-        """Ask to be called back at ``url`` and nowhere else; return the secret that signs.
+        """Register ``url`` as the only callback endpoint.
 
-        None: the service does not call this machine.
+        :returns: the secret that callbacks are signed with; None if the service refuses to call
+            this machine.
         """
         connection = Connection(self.url, self.key)
         try:
@@ -106,7 +109,7 @@ class ThirdParty:
         deadline: float,
         progress: Callable[[int], None],
     ) -> Submitted:
-        """Submit ``messages``, one call each, and return once all are answered.
+        """Submit ``messages``, one per call, and return once all are answered.
 
         :param deadline: on the monotonic clock; messages not sent by then are left out.
         :param progress: called now and then with the number of answers so far.
@@ -155,9 +158,9 @@ class ThirdParty:
         deadline: float,
         progress: Callable[[int], None],
     ) -> dict[str, dict[str, Any]]:
-        """Ask until all requests are final or the deadline has come; return them as they are.
+        """Poll until all requests are final or the deadline has passed; return them as they are.
 
-        :param progress: called after each look with the number of final ones.
+        :param progress: called after each poll with the number of final ones.
         """
         wanted = set(ids)
         connection = Connection(self.url, self.key)

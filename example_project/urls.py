@@ -1,4 +1,4 @@
-"""Where things are in the example project."""
+"""The URLs of the example project."""
 
 from django.contrib import admin
 from django.urls import include, path

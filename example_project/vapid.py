@@ -1,4 +1,4 @@
-"""The VAPID key of the demo: made on the first start, and kept in a file."""
+"""The VAPID key of the demo: generated on the first start, and kept in a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 
 def private_key(path: Path) -> str:
-    """Return the private key in ``path``, base64url of its 32 bytes; make it if there is none."""
+    """Return the private key in ``path``, base64url of its 32 bytes; generate it if missing."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
@@ -19,7 +19,7 @@ def private_key(path: Path) -> str:
         mine.touch(mode=0o600)
         mine.write_text(_text(number.to_bytes(32, "big")))
         try:
-            # Of several processes that start at once, the first one gives the key.
+            # If several processes start at once, the key of the first one counts.
             os.link(mine, path)
         except FileExistsError:
             pass
@@ -28,7 +28,7 @@ def private_key(path: Path) -> str:
 
 
 def public_key(private: str) -> str:
-    """Return the other half: what a browser calls ``applicationServerKey``."""
+    """Return the public half: what a browser calls ``applicationServerKey``."""
     number = int.from_bytes(urlsafe_b64decode(private + "=" * (-len(private) % 4)), "big")
     public = ec.derive_private_key(number, ec.SECP256R1()).public_key()
     return _text(public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))

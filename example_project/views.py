@@ -1,4 +1,4 @@
-"""The home page: where to go from here."""
+"""The home page: links to everything else."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class HomeView(TemplateView):
         gateway_url = conf().BACKENDS["gateway"]["OPTIONS"]["url"]
         return super().get_context_data(
             places=[
-                Place("This browser", reverse("browser"), "Subscribe it, and push to yourself."),
-                Place("API docs", reverse("pushjobs:docs"), "Every call, to read and to try."),
+                Place("This browser", reverse("browser"), "Subscribe it and push to yourself."),
+                Place(
+                    "API docs", reverse("pushjobs:docs"), "Every call, to read about and to try."
+                ),
                 Place("Admin", reverse("admin:index"), "Push requests, clients and their keys."),
-                Place("Queue", reverse("django_rq:home"), "Jobs and workers, by django-rq."),
+                Place("Queue", reverse("django_rq:home"), "Jobs and workers, shown by django-rq."),
                 Place("Gateway", urljoin(gateway_url, "/stats"), "What the simulator has counted."),
             ],
             api_url=self.request.build_absolute_uri(reverse("pushjobs:push-request-list")),

@@ -1,4 +1,4 @@
-"""What the gateway simulator has seen since it was started or told to forget."""
+"""What the gateway simulator has seen since it was started or reset."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 class Witness:
-    """Counts messages, from the moment they come in until what becomes of them.
+    """Counts messages, from their arrival to their outcome.
 
     =====================  ==============================================================
-    ``received``           messages that came in, those done wrong by included
+    ``received``           messages that arrived, including those that met a fault
     ``distinct_ids``       different ids among them
-    ``accepted``           messages taken, as a provider does that answers with success
-    ``duplicates``         those taken although one with that id had been taken before
-    ``by_status``          what became of them: HTTP status or name of the fault -> number
-    ``in_flight``          came in, and not decided yet; ``max_in_flight`` is its peak
+    ``accepted``           messages taken, as by a provider that answers with success
+    ``duplicates``         messages taken although one with that id had been taken before
+    ``by_status``          outcome, an HTTP status or the name of the fault -> number
+    ``in_flight``          arrived, but not decided yet; ``max_in_flight`` is its peak
     =====================  ==============================================================
     """
 
@@ -32,7 +32,7 @@ class Witness:
         self.requests: Counter[str] = Counter()
 
     def receive(self, message_id: str, request_id: str) -> None:
-        """Count a message that came in."""
+        """Count a message that arrived."""
         self.received += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -41,16 +41,18 @@ class Witness:
             self.requests[request_id] += 1
 
     def take(self, message_id: str) -> None:
+        """Count a message as taken."""
         self.accepted += 1
         self.duplicates += self.ids[message_id] > 0
         self.ids[message_id] += 1
 
     def decide(self, status: str) -> None:
-        """Count what became of a message; it is in flight no more."""
+        """Count the outcome of a message, which is no longer in flight."""
         self.in_flight -= 1
         self.by_status[status] += 1
 
     def stats(self) -> dict[str, Any]:
+        """Return the counters above."""
         return {
             "received": self.received,
             "distinct_ids": len(self.ids),

@@ -1,4 +1,4 @@
-"""Which RQ workers are there; import it after ``django.setup()``."""
+"""Which RQ workers are running; import this after ``django.setup()``."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_shows_what_a_push_brings(page: Page) -> None:
         "navigator.serviceWorker.ready.then(r => r.getNotifications())"
         ".then(all => all.map(n => [n.title, n.body, n.tag]))"
     )
-    # The page hears of it, once it is there.
+    # The page is told, too, once it is open.
     page.wait_for("document.querySelector('#log').innerText.includes('Grüße')")
     assert page.evaluate(shown) == [["Grüße", "two\nlines", "order-17"]]
     assert page.complaints() == []

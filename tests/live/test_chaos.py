@@ -1,6 +1,6 @@
 """The short form of the chaos harness; the long one is ``make chaos``.
 
-See docs/explanation/chaos.rst for what is broken, and for how to read the table.
+See docs/explanation/chaos.rst for what is broken and how to read the table.
 """
 
 from __future__ import annotations
@@ -39,6 +39,6 @@ def test_nothing_is_lost_and_nothing_lies(tmp_path: Path, group: str) -> None:
         print(harness.output)
         assert code == 0
     finally:
-        # On this signal it takes with it what it has started.
+        # On this signal it ends whatever it has started.
         harness.signal(signal.SIGTERM)
         harness.wait()

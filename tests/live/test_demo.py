@@ -1,4 +1,4 @@
-"""``make run``: everything is started, the numbers add up, and nothing is left behind."""
+"""``make run``: everything is started, the numbers add up, and nothing is left running."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds until a run has come as far as it should, on a slow and busy machine.
+#: Seconds that a run may take to get as far as it should, on a slow and busy machine.
 DEADLINE = 100.0
 
 
 @pytest.fixture
 def environment(tmp_path: Path, pytestconfig: pytest.Config) -> dict[str, str]:
-    """A folder of its own; Valkey, and with SQLite the database too, are its own business."""
+    """A folder of its own; it starts its own Valkey and, with SQLite, makes its own database."""
     given = {"REDIS_URL", "TEST_SQLITE_FILE", "DJANGO_SETTINGS_MODULE"}
     if pytestconfig.getoption("--database") == "sqlite":
         given.add("DATABASE_URL")
@@ -33,13 +33,23 @@ def environment(tmp_path: Path, pytestconfig: pytest.Config) -> dict[str, str]:
 
 
 class Demo:
-    """``python -m example_project``, and what it has said so far."""
+    """``python -m example_project``, and what it has printed so far.
 
-    def __init__(self, environment: Mapping[str, str], *options: str, tty: int | None) -> None:
+    :param parent: how its parent treats which signals, as ``tests/support/inheriting.py`` takes it.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *options: str,
+        tty: int | None,
+        parent: tuple[str, str] | None,
+    ) -> None:
         self.said = ""
         self._grown = threading.Condition()
+        inheriting = [] if parent is None else ["tests/support/inheriting.py", *parent]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "example_project", *options],
+            [sys.executable, *inheriting, "-m", "example_project", *options],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL if tty is None else tty,
@@ -51,7 +61,7 @@ class Demo:
         while True:
             try:
                 data = os.read(source, 65_536)
-            except OSError:  # a terminal that nobody holds any more
+            except OSError:  # the other side of the terminal was closed
                 data = b""
             with self._grown:
                 self.said += data.decode(errors="replace")
@@ -64,25 +74,30 @@ class Demo:
             assert self._grown.wait_for(lambda: text in self.said, DEADLINE), self.said
 
     def result(self) -> int:
-        """Wait for its end and return its exit code; nothing it started may be left."""
+        """Wait for its end and return its exit code; nothing it started may be left running."""
         code = self.process.wait(DEADLINE)
         urls = set(re.findall(r"(?:http|redis)://127\.0\.0\.1:\d+", self.said))
         assert len(urls) >= 3, self.said
         for url in urls:
             address = urlsplit(url)
             with closing(socket.socket()) as client:
-                assert client.connect_ex((address.hostname, address.port)), f"{url} is still there"
+                assert client.connect_ex((address.hostname, address.port)), f"{url} still answers"
         return code
 
 
 @contextmanager
-def demo(environment: Mapping[str, str], *options: str, terminal: bool = False) -> Iterator[Demo]:
-    parent, child = pty.openpty() if terminal else (None, None)
-    running = Demo(environment, *options, tty=child)
-    if child is not None:
-        os.close(child)
+def demo(
+    environment: Mapping[str, str],
+    *options: str,
+    terminal: bool = False,
+    parent: tuple[str, str] | None = None,
+) -> Iterator[Demo]:
+    ours, theirs = pty.openpty() if terminal else (None, None)
+    running = Demo(environment, *options, tty=theirs, parent=parent)
+    if theirs is not None:
+        os.close(theirs)
     pipe = running.process.stdout
-    source = parent if parent is not None else pipe.fileno() if pipe is not None else -1
+    source = ours if ours is not None else pipe.fileno() if pipe is not None else -1
     reader = threading.Thread(target=running.listen, args=(source,))
     reader.start()
     try:
@@ -93,8 +108,8 @@ def demo(environment: Mapping[str, str], *options: str, terminal: bool = False) 
             running.process.terminate()
             running.process.wait(DEADLINE)
         reader.join(DEADLINE)
-        if parent is not None:
-            os.close(parent)
+        if ours is not None:
+            os.close(ours)
         if pipe is not None:
             pipe.close()
 
@@ -108,7 +123,7 @@ def test_adds_up_and_does_so_again_on_the_same_data(environment: dict[str, str])
         for line in (
             "accepted by the API",
             "succeeded",
-            "told by callback",
+            "confirmed by callback",
             "gateway: distinct ids",
         ):
             assert re.search(rf"{line} +│ +40 ", said), said
@@ -117,21 +132,37 @@ def test_adds_up_and_does_so_again_on_the_same_data(environment: dict[str, str])
         assert "Bearer " in said
 
 
-def test_stays_up_on_a_terminal_until_interrupted(environment: dict[str, str]) -> None:
-    with demo(environment, "--requests", "5", terminal=True) as run:
-        run.wait_for("Up until Ctrl-C.")
+@pytest.mark.parametrize(
+    "parent", [None, ("ignoring", "INT,QUIT"), ("blocking", "INT,TERM,HUP")], ids=str
+)
+def test_keeps_running_on_a_terminal_until_interrupted(
+    environment: dict[str, str], parent: tuple[str, str] | None
+) -> None:
+    with demo(environment, "--requests", "5", terminal=True, parent=parent) as run:
+        run.wait_for("Press Ctrl-C to stop.")
         run.process.send_signal(signal.SIGINT)
         assert run.result() == 0, run.said
 
 
-def test_ends_what_it_started_when_it_is_told_to_end(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_stops_what_it_started_when_it_is_told_to_stop(
+    environment: dict[str, str], signum: int
+) -> None:
     with demo(environment, "--requests", "100000") as run:
         run.wait_for("A third party submits")
-        run.process.send_signal(signal.SIGTERM)
-        assert run.result() == 128 + signal.SIGTERM, run.said
+        run.process.send_signal(signum)
+        assert run.result() == 128 + signum, run.said
 
 
-def test_says_what_failed_to_start(environment: dict[str, str]) -> None:
+def test_outlives_its_terminal_under_nohup(environment: dict[str, str]) -> None:
+    with demo(environment, "--requests", "40", parent=("ignoring", "HUP")) as run:
+        run.wait_for("A third party submits")
+        run.process.send_signal(signal.SIGHUP)
+        assert run.result() == 0, run.said
+        assert "Everything adds up." in run.said
+
+
+def test_reports_what_failed_to_start(environment: dict[str, str]) -> None:
     environment |= {"DEBUG": "0", "SECRET_KEY": "secret", "ALLOWED_HOSTS": "elsewhere.example"}
     with demo(environment, "--requests", "5") as run:
         assert run.process.wait(DEADLINE) == 1

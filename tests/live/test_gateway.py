@@ -69,7 +69,7 @@ def test_a_repeated_id_is_counted_once_and_noticed(gateway: GatewayProcess) -> N
     connection.close()
 
 
-def test_holds_as_many_as_come_and_says_so(gateway: GatewayProcess) -> None:
+def test_holds_and_counts_as_many_as_come(gateway: GatewayProcess) -> None:
     gateway.control(latency_ms=60_000)
     with ExitStack() as stack:
         for number in range(200):
@@ -118,7 +118,7 @@ def test_never_answers(gateway: GatewayProcess) -> None:
     assert until(gateway, in_flight=0)["by_status"] == {"hang": 1}
 
 
-def test_goes_on_when_the_client_leaves(gateway: GatewayProcess) -> None:
+def test_goes_on_when_the_client_disconnects(gateway: GatewayProcess) -> None:
     gateway.control(latency_ms=100)
     connection = connect(gateway)
     send(connection, {"id": "a"})
@@ -155,7 +155,7 @@ def test_answers_in_order_what_comes_in_pieces_and_at_once(gateway: GatewayProce
 
 
 @pytest.mark.parametrize("message", [{}, {"id": 1}, {"id": "a", "to": 1}, ["a"], "a", None])
-def test_refuses_what_is_no_message(gateway: GatewayProcess, message: object) -> None:
+def test_refuses_what_is_not_a_message(gateway: GatewayProcess, message: object) -> None:
     connection = connect(gateway)
     send(connection, message)
     assert answer(connection)[0] == 400

@@ -1,4 +1,4 @@
-"""The demo must not say that everything adds up when it does not."""
+"""The demo must not report that everything adds up if it does not."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_a_good_run_has_no_problems() -> None:
     assert cells["accept latency p50"] == "10 ms"
     assert cells["accept latency p99"] == "30 ms"
     assert cells["queue to done p99"] == "250 ms"
-    assert cells["accepted a second"] == "4/s"
-    assert cells["pushes a second"] == "8/s"
+    assert cells["accepted per second"] == "4/s"
+    assert cells["pushes per second"] == "8/s"
     assert cells["gateway: distinct ids"] == "2"
 
 
@@ -64,8 +64,8 @@ def test_a_run_without_any_answer_still_has_a_table() -> None:
 
 
 def test_callbacks_must_tell_the_truth() -> None:
-    good = report(told={"a": "succeeded", "b": "succeeded"})
+    good = report(callbacks={"a": "succeeded", "b": "succeeded"})
     assert list(good.problems()) == []
-    assert ("told by callback", "2", "signed, and verified") in good.sections()[0]
-    for told in ({"a": "succeeded"}, {"a": "succeeded", "b": "failed"}):
-        assert "1 of 2" in " ".join(report(told=told).problems())
+    assert ("confirmed by callback", "2", "signature verified") in good.sections()[0]
+    for callbacks in ({"a": "succeeded"}, {"a": "succeeded", "b": "failed"}):
+        assert "1 of 2" in " ".join(report(callbacks=callbacks).problems())

@@ -35,8 +35,9 @@ class Command(BaseCommand):
         try:
             self._show(as_json=options["json"])
             if options["watch"]:
-                # Python leaves SIGINT alone if whatever started it ignores the signal.
+                # Whatever started us may ignore or block it, and Python leaves it at that.
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             while options["watch"]:
                 time.sleep(options["watch"])
                 if not options["json"]:

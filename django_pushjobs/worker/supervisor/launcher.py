@@ -8,6 +8,7 @@ own process again, once, with ``python -m gevent.monkey`` in front.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -53,6 +54,9 @@ def exec_patched() -> NoReturn:
     if sys.path[:1] not in ([], [""]):
         path = [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)
+    # The mask survives the exec. If our parent has blocked this signal, gevent's subprocess would
+    # never learn that a process has ended, and some modules start one while they are imported.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     _exec(command_line(sys.orig_argv, sys.argv), environment)
 
 

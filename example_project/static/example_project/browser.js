@@ -9,7 +9,7 @@ start().catch(tell);
 
 async function start() {
   if (!("serviceWorker" in navigator && "PushManager" in window)) {
-    throw new Error("This browser does not support Web Push, or this page is not secure.");
+    throw new Error("This browser does not support Web Push, or this page is not in a secure context.");
   }
   const registration = await navigator.serviceWorker.register(page.worker);
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
@@ -28,7 +28,7 @@ async function start() {
 
 async function subscribe(registration) {
   if ((await Notification.requestPermission()) !== "granted") {
-    throw new Error("Notifications of this site are blocked in the settings of this browser.");
+    throw new Error("Notifications from this site are blocked in the settings of this browser.");
   }
   const ready = await navigator.serviceWorker.ready;
   const subscription = await ready.pushManager.subscribe({
@@ -51,7 +51,7 @@ async function unsubscribe(registration) {
   draw(null);
 }
 
-// At every start, too: that keeps the address fresh.
+// On every visit, too: that keeps the address up to date.
 async function register(subscription) {
   const address = JSON.stringify(subscription);
   const body = { platform: "web", address, locale: navigator.language };
@@ -111,7 +111,7 @@ async function follow(row) {
   }
 }
 
-// Where the server cannot stream.
+// If the server cannot stream.
 async function poll(row) {
   let known = "";
   for (;;) {

@@ -1,4 +1,4 @@
-// Shows what a push brings, and goes where it leads. The payload is a declarative push message.
+// Shows a push message, and opens the page it names. The payload is a declarative push message.
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));

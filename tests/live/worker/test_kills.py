@@ -1,4 +1,4 @@
-"""No job is lost by SIGKILL, at whatever point it strikes."""
+"""SIGKILL loses no job, whenever it strikes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support import jobs
 from tests.support.stack import Stack
 
 KILLS = 200
-#: Seconds a life lasts at most after its worker is ready: long enough to be struck while jobs are
-#: taken, run and recorded.
+#: Seconds that a worker lives at most once it is ready: long enough to be killed while it takes,
+#: runs and records jobs.
 LONGEST = 0.03
 JOBS = 6_000
 QUEUES = ("default", "other")
@@ -38,7 +38,7 @@ def test_two_hundred_kills_with_two_queues_lose_no_job(stack: Stack) -> None:
     finished, failed, started = map(
         ids, (FinishedJobRegistry, FailedJobRegistry, StartedJobRegistry)
     )
-    # Each is in one place: what was caught in the middle was failed, as RQ does with such a job.
+    # Each job is in one place: those caught in the middle have failed, as with RQ.
     assert waiting | finished | failed == enqueued
     assert len(waiting) + len(finished) + len(failed) == len(enqueued)
     assert not started

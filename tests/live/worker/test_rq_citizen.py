@@ -1,4 +1,4 @@
-"""Any RQ job runs on our worker as on RQ's own, and our job on RQ's worker."""
+"""Any RQ job runs on our worker as on RQ's own, and our job runs on RQ's worker."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _without_tracebacks(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_job_that_is_gone_is_passed_over(stack: Stack, queue: Queue) -> None:
+def test_a_job_that_is_gone_is_skipped(stack: Stack, queue: Queue) -> None:
     queue.push_job_id("gone")
     job = queue.enqueue(jobs.add, 1, 1)
     run_until_empty(stack)

@@ -1,4 +1,4 @@
-"""Classes, serializers, handlers and webhooks of one's own."""
+"""Custom classes, serializers, handlers and webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HANDLERS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_queues"}
 
 @pytest.fixture
 def received() -> Iterator[tuple[str, list[tuple[str, str, Any]]]]:
-    """An address, and what was sent there: method, path and body."""
+    """A URL, and what was sent there: method, path and body."""
     requests: list[tuple[str, str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,7 +80,7 @@ def test_webhooks_handlers_and_a_serializer(
     assert [f"second handler: {job.id}" in found for job in (bad, stops, fails)] == [
         True, False, False,
     ]  # fmt: skip
-    # A handler that raises would have brought down RQ's horse.
+    # A handler that raises would have killed RQ's horse.
     result = fails.latest_result()
     assert result is not None
     assert "Work-horse terminated unexpectedly; RuntimeError('a handler fails')" in str(

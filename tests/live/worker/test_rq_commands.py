@@ -81,7 +81,7 @@ def test_stop_ends_what_it_names_and_kill_horse_all_the_rest(stack: Stack) -> No
     assert StartedJobRegistry(queue=queue).count == 0
     eventually(lambda: worker.get_current_executions(refresh=True) == [])
 
-    # The worker is as good as new; and one that is told to shut down is replaced.
+    # The worker is as good as new, and replaced when it is told to shut down.
     last = queue.enqueue(citizens.slow_note, "the last one", 0.5)
     all_are(JobStatus.STARTED, last)
     (child,) = program.children()

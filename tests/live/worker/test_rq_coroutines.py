@@ -1,4 +1,4 @@
-"""Jobs that are coroutines, and jobs that ask who they are."""
+"""Jobs that are coroutines, and jobs that ask which job they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits, times to live, and the ends of workers: max-jobs, max-idle-time, burst."""
+"""Rate limits, times to live, and when a worker ends: max-jobs, max-idle-time, burst."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_never_more_at_once_than_a_rate_limit_allows(stack: Stack) -> None:
             )  # fmt: skip
     for _ in range(9):
         queue.enqueue(citizens.crowd, "no limit", 0.1)
-    # Expires before anybody takes it.
+    # Expires before a worker takes it.
     gone = queue.enqueue(jobs.nothing, ttl=1)
     eventually(lambda: not stack.redis.exists(gone.key))
     unique = queue.enqueue(citizens.note, "once", job_id="unique", unique=True)

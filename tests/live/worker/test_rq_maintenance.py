@@ -1,4 +1,4 @@
-"""What workers do for each other: they clean up after those that died."""
+"""Workers clean up after others that died."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 
 def abandon(queue: Queue, connection: Redis, *abandoned: Job) -> None:
-    """Let a worker take jobs, and die, some time ago."""
+    """Pretend that a worker took jobs some time ago, and died."""
     worker = SimpleWorker([queue], name="dead", connection=connection)
     worker.register_birth()
     for job in abandoned:
@@ -42,7 +42,7 @@ def test_one_worker_cleans_up_after_another(stack: Stack) -> None:
         queue.enqueue(jobs.nothing, rate_limit=RateLimit("one", 1)) for _ in range(2)
     )
     abandon(queue, stack.redis, lost, slow, retried, limited)
-    # Stuck between queue and worker, first seen too long ago.
+    # Stuck between queue and worker for too long.
     stuck = queue.enqueue(jobs.nothing)
     queue.remove(stuck)
     stack.redis.rpush(queue.intermediate_queue_key, stuck.id)

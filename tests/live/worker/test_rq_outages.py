@@ -1,4 +1,4 @@
-"""Redis is away for a while, or its connections are: nothing is lost, nothing is done twice."""
+"""Redis or its connections go away for a while: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNT = 3_000
 
 
 def enqueue(queue: Queue, book: Path) -> None:
-    """Enqueue jobs of all ways to end; those of the first kind sign the book."""
+    """Enqueue jobs that end in every way; the plain ones sign the book."""
     queue.enqueue_many(
         [
             Queue.prepare_data(citizens.sign, (str(book),), job_id=f"plain-{number}", timeout=60)
@@ -54,7 +54,7 @@ def server_pid(connection: Redis) -> int:
     return int(connection.info("server")["process_id"])
 
 
-def test_connections_that_are_killed_and_a_redis_that_stands_still(stack: Stack) -> None:
+def test_connections_that_are_killed_and_a_redis_that_is_stopped(stack: Stack) -> None:
     queue = queue_of(stack)
     worker = stack.worker("default", "--processes=1", "--no-relay")
     (child,) = worker.children()

@@ -1,4 +1,4 @@
-"""One scene of all that jobs can be told to do, on RQ's worker and on ours: the same is left."""
+"""Jobs that use every feature leave the same in Redis, on RQ's worker and on ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.stack import Stack
 
 
 def play(q: Queue) -> None:
-    """Enqueue the scene; every job has a name that says what is expected of it."""
+    """Enqueue the jobs; the name of each says what is expected of it."""
     # Results.
     for ttl in (0, 79, -1, None):
         q.enqueue(

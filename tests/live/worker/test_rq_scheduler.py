@@ -39,7 +39,7 @@ def test_what_is_due_is_run_whoever_else_is_there(stack: Stack) -> None:
     assert len(schedulers) == 1
     assert stack.redis.get(lock) == schedulers[0].rsplit(b":", 1)[1]
     assert ScheduledJobRegistry(queue=queue).get_job_ids() == [much_later.id]
-    # Who leaves gives the lock to others.
+    # A worker that leaves releases the lock.
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0, worker.output
     assert not stack.redis.exists(lock)

@@ -1,4 +1,4 @@
-"""``rq suspend`` and ``rq resume``, while idle and while jobs run."""
+"""``rq suspend`` and ``rq resume``, while idle and while jobs are running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 
-def test_a_suspended_worker_ends_what_it_runs_and_takes_nothing(stack: Stack) -> None:
+def test_a_suspended_worker_finishes_its_jobs_and_takes_no_more(stack: Stack) -> None:
     queue = queue_of(stack)
     go_on = stack.folder / "go on"
 
@@ -26,7 +26,7 @@ def test_a_suspended_worker_ends_what_it_runs_and_takes_nothing(stack: Stack) ->
     burst(stack)
     assert early.get_status() == JobStatus.QUEUED
     resume(stack.redis)
-    # While a job runs.
+    # While a job is running.
     stack.worker("default", "--processes=1", "--no-relay")
     eventually(lambda: early.get_status() == JobStatus.FINISHED)
     running = queue.enqueue(jobs.sleep_until, str(go_on))

@@ -1,4 +1,4 @@
-"""Tasks of Django, by django-tasks-rq."""
+"""Django's tasks, through django-tasks-rq."""
 
 from __future__ import annotations
 

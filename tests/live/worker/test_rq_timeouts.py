@@ -1,4 +1,4 @@
-"""Timeouts strike where a job waits, and jobs that shrug them off do not stay for ever."""
+"""Timeouts strike where a job waits, and jobs that ignore them do not stay for ever."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GeventWorker(["default"], connection=connection, job_monitoring_interval=1).work
 
 
 def test_a_job_that_goes_on_after_its_timeout_is_ended(stack: Stack) -> None:
-    """RQ kills the horse a minute after the timeout; here that minute is a second."""
+    """RQ kills the horse a minute after the timeout; here it is a second."""
     queue = queue_of(stack)
     script = stack.folder / "impatient.py"
     script.write_text(IMPATIENT)

@@ -35,7 +35,7 @@ def test_a_killed_child_is_replaced_and_every_request_still_ends(stack: Stack) -
     worker.says("is ready", times=3)
     stack.all_end_as("succeeded", 300)
     assert len(worker.children()) == 2
-    # What was in flight is pushed a second time, under the same id, and nothing else is.
+    # Only what was in flight is pushed a second time, under the same id.
     ids = stack.gateway_ids()
     assert len(ids) == 300
     assert sum(count > 1 for count in ids.values()) <= 20
@@ -51,7 +51,7 @@ def test_term_drains_and_loses_nothing(stack: Stack) -> None:
     after = stack.statuses()
     assert set(after) == {"succeeded", "queued"}, after
     assert after["succeeded"] == stack.gateway_stats()["received"]
-    # The rest is where it was, and the next worker does it.
+    # The rest is still on the queue, and the next worker does it.
     assert stack.manage("rqgeventworker", "--burst").wait() == 0
     assert stack.statuses() == {"succeeded": 50}
     assert stack.gateway_stats()["duplicates"] == 0

@@ -1,4 +1,4 @@
-"""GeventWorker stands wherever RQ takes a worker class, once gevent has patched."""
+"""GeventWorker can be used wherever RQ takes a worker class, once gevent has patched."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_job_that_arrives_as_the_worker_stops_waits_or_ends(stack: Stack) -> N
         "-m", "gevent.monkey", "tests/support/closing.py", stack.environment["REDIS_URL"], "100"
     )
     assert program.wait(60) == 0, program.output
-    # An interpreter that ends may have more to say, of sockets for one.
+    # An interpreter that exits may print more, for example about sockets.
     [line] = [line for line in program.output.splitlines() if line.startswith("{")]
     found: dict[str, int] = ast.literal_eval(line)
     assert sum(found.values()) == 100

@@ -1,4 +1,4 @@
-"""The parts of the worker that need no process."""
+"""The parts of the worker that need no process of their own."""
 
 from __future__ import annotations
 

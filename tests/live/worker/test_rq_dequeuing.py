@@ -1,4 +1,4 @@
-"""In which order the jobs of several queues are taken, batch or no batch."""
+"""The order in which jobs are taken from several queues, in batches or one by one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ IN_TURN = [name for pair in zip(FIRST, SECOND, strict=True) for name in pair]
 
 
 def order(stack: Stack, *options: str) -> list[str]:
-    """Return in which order a worker began the jobs of two queues."""
+    """Return the order in which a worker started the jobs of two queues."""
     queues: dict[str, Queue] = {name: queue_of(stack, name) for name in ("first", "second")}
     for number in range(6):
-        # Ids of jobs that are gone take nobody's turn.
+        # Ids of jobs that are gone do not count as a turn.
         queues["first"].push_job_id(f"gone-{number}")
     jobs: list[Job] = [
         queues[name.split("-")[0]].enqueue(citizens.turn, job_id=name) for name in SECOND + FIRST
