@@ -51,6 +51,7 @@ autodoc_default_options = {
 }
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+maximum_signature_line_length = 88
 
 # Examples are cut short here and there, which their lexers do not like.
 suppress_warnings = ["misc.highlighting_failure"]
