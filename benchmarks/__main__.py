@@ -63,7 +63,7 @@ def measure(given: argparse.Namespace) -> Results:
     for environment in dict.fromkeys(peer.environment for peer in peers):
         prepare(environment)
     load_before = os.getloadavg()[0]
-    # The environment variables of no virtual environment shall reach another one.
+    # The variables of one virtual environment must not reach another.
     os.environ.pop("VIRTUAL_ENV", None)
     with (
         tempfile.TemporaryDirectory(prefix="pushjobs-bench-") as folder,

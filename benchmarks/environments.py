@@ -22,9 +22,9 @@ def programs(environment: str) -> Path:
 
 
 def prepare(environment: str) -> None:
-    """Make an environment, unless it is there with just what shall be in it.
+    """Create an environment, unless it exists with just what is wanted in it.
 
-    :raises subprocess.CalledProcessError: pip could not.
+    :raises subprocess.CalledProcessError: pip failed.
     """
     if environment == OURS:
         return
@@ -38,7 +38,7 @@ def prepare(environment: str) -> None:
         [programs(environment) / "python", "-m", "pip", "install", "-qq", "--no-input",
          *ENVIRONMENTS[environment]],
         check=True,
-        # Without a path to this project, whose requirements are none of pip's business here.
+        # Without the path to this project: pip would heed its requirements.
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )  # fmt: skip

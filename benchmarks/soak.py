@@ -1,8 +1,8 @@
-"""``python -m benchmarks.soak``: thousands of messages, wrong answers and resets, nothing lost.
+"""``python -m benchmarks.soak``: thousands of messages, errors and resets, and nothing lost.
 
 The provider answers one message in ten with an error of its table, or cuts the connection. Each
-message is pushed until an outcome is final, as the worker does but without its waits. In the end
-every message that was taken is compared, field by field, with the one that was pushed.
+message is pushed until an outcome is final, as the worker does, but without its waits. In the end
+every message that was taken is compared with the one that was pushed, field by field.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Soak:
         self.final[n] = outcome.kind
 
     def taken(self) -> dict[int, dict[str, Any]]:
-        """Return what the far side has, as the fields it was made of."""
+        """Return what the provider has taken, by number."""
         found = {}
         messages = (
             self.peer.messages
@@ -111,7 +111,7 @@ class Soak:
         return found
 
     def unlike_the_table(self) -> int:
-        """Return how many wrong answers did not end in the outcome of their row."""
+        """Return how many error answers did not lead to the outcome of their row."""
         drawn: Counter[str] = Counter()
         for name, times in self.drawn.items():
             drawn[self.kinds[name]] += times
@@ -119,7 +119,7 @@ class Soak:
         for outcome, times in self.outcomes.items():
             ended[outcome.split(" ")[0]] += times
         del ended["ok"]
-        # A token that was refused and renewed is no outcome.
+        # A token that is refused and renewed does not lead to an outcome.
         renewed = self.peer.token_calls - 1 if self.kind == "fcm" else 0
         drawn["config"] -= renewed
         return sum(abs(drawn[kind] - ended[kind]) for kind in drawn | ended)
@@ -167,14 +167,14 @@ def main() -> int:
         ghosts = len(taken.keys() - accepted)
         print(
             f"{kind}: {given.count:,} messages in {seconds:.0f} s, {sum(soak.drawn.values()):,} "
-            f"wrong answers of which {soak.drawn['RESET']:,} resets: {len(accepted):,} accepted, "
+            f"errors, {soak.drawn['RESET']:,} of them resets: {len(accepted):,} accepted, "
             f"{given.count - len(accepted):,} refused for good, {lost} lost, {wrong} with a "
-            f"wrong field, {ghosts} taken but not known to be"
+            f"wrong field, {ghosts} taken without our knowledge"
         )
         for outcome, times in sorted(soak.outcomes.items()):
             print(f"    {times:7,}  {outcome}")
         unlike = soak.unlike_the_table()
-        print(f"    {unlike:7,}  outcomes that are not those of the table")
+        print(f"    {unlike:7,}  outcomes that contradict the table")
         failed = failed or bool(lost or wrong or ghosts or unlike)
     return int(failed)
 

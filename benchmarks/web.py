@@ -1,7 +1,8 @@
-"""``python -m benchmarks.web``: what one process of a web server with greenlets is good for.
+"""``python -m benchmarks.web``: what one process of a web server with greenlets can do.
 
-It submits one by one beside a bare create of REST framework, in batches, and lets thousands of
-calls wait for the end of their request. Redis, the database and the web server are its own.
+It submits push requests one by one (beside a bare create of REST framework) and in batches, and has
+thousands of calls wait for their push requests to end. It starts its own Redis, database and web
+server.
 """
 
 from __future__ import annotations
@@ -38,23 +39,24 @@ MESSAGE: dict[str, Any] = {
     "data": {"parcel": "4711"},
     "reference": "parcel-4711",
 }
-#: Far enough away for nobody to push it.
+#: So far in the future that it is never pushed.
 LATER = MESSAGE | {"send_at": "2099-01-01T00:00:00Z"}
-#: What the goals of the project say.
+#: The goals of the project.
 LEAST_SHARE, LEAST_BATCH, MOST_MEGABYTES, MOST_MILLISECONDS = 0.6, 5_000, 100, 50
 
 ISSUE = """
 from django_pushjobs.models import ApiClient, ApiKey
 print(ApiKey.objects.issue(ApiClient.objects.create(name={name!r}), "benchmark")[1])
 """
-#: Ends requests one after the other, as a worker would: in another process than the web server.
+#: Ends requests one after the other in a process of its own, as a worker would.
 CANCEL = """
 import sys, time
-from django_pushjobs import events, services
+from django_pushjobs import services
+from django_pushjobs.events import streams
 for request_id in sys.stdin.read().split():
     services.cancel(request_id)
     time.sleep({pause})
-events.publisher().flush(10)
+streams.publisher().flush(10)
 """
 
 
@@ -69,7 +71,7 @@ class Web:
 
     @property
     def memory(self) -> float:
-        """Megabytes that the process which answers has for itself."""
+        """Resident megabytes of the process that answers."""
         [worker] = psutil.Process(self.process.pid).children()
         return float(worker.memory_info().rss) / 1e6
 
@@ -94,7 +96,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def rate(web: Web, request: bytes, expected: int, seconds: float, callers: int) -> float:
-    """Return how often a second ``callers`` who repeat ``request`` are answered."""
+    """Return how many answers per second ``callers`` get that repeat ``request``."""
     end = time.monotonic() + seconds
     host, port = web.address.split(":")
 
@@ -115,7 +117,7 @@ async def rate(web: Web, request: bytes, expected: int, seconds: float, callers:
 
 
 async def singles(web: Web, seconds: float, rounds: int) -> tuple[float, float]:
-    """Return how many are submitted a second, and how many bare creates there are."""
+    """Return push requests submitted per second, and bare creates per second."""
     ours = web.request("POST", PATH, MESSAGE)
     bare = web.request("POST", "/bare", MESSAGE)
     found: tuple[list[float], list[float]] = ([], [])
@@ -126,7 +128,7 @@ async def singles(web: Web, seconds: float, rounds: int) -> tuple[float, float]:
 
 
 async def batches(web: Web, seconds: float) -> float:
-    """Return how many push requests a second come in by batches of 1,000."""
+    """Return push requests submitted per second in batches of 1,000."""
     body = web.request("POST", f"{PATH}/batch", {"items": [MESSAGE] * 1_000})
     return 1_000 * await rate(web, body, 202, seconds, 2)
 
@@ -148,7 +150,7 @@ async def waiters(web: Web, count: int, pause: float) -> tuple[float, list[float
         await answer(reader)
         writer.close()
 
-    # What the first calls load is not theirs.
+    # What the first calls load does not belong to any call.
     await asyncio.gather(*(warm_up(request_id) for request_id in ids[:50]))
     before = web.memory
 
@@ -167,7 +169,7 @@ async def waiters(web: Web, count: int, pause: float) -> tuple[float, list[float
         calls.append(asyncio.create_task(wait(request_id)))
         if len(calls) % 50 == 0:
             await asyncio.sleep(0.05)
-    # What they take is what is there when it has stopped growing.
+    # Measured once it has stopped growing.
     grown = web.memory
     while True:
         await asyncio.sleep(2)
@@ -188,7 +190,7 @@ async def waiters(web: Web, count: int, pause: float) -> tuple[float, list[float
 
 @contextmanager
 def serve(database: str) -> Iterator[Web]:
-    """Start all that is needed, on free ports and in a folder of its own."""
+    """Start everything that is needed, on free ports and in a folder of its own."""
     with ExitStack() as stack:
         var = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         services = stack.enter_context(Services(var))
@@ -248,15 +250,15 @@ async def measure(web: Web, given: argparse.Namespace) -> bool:
         ours, bare = await singles(web, given.seconds, given.rounds)
         figure = f"{ours:.0f}/s of {bare:.0f}/s, {ours / bare:.0%}"
         goal = f"at least {LEAST_SHARE:.0%}"
-        good &= say("submitted, of bare creates", figure, goal, met=ours / bare >= LEAST_SHARE)
+        good &= say("submitted, beside bare creates", figure, goal, met=ours / bare >= LEAST_SHARE)
     if "batches" in given.only:
         many = await batches(web, given.seconds)
         goal = f"at least {LEAST_BATCH:,}/s"
-        good &= say("by batches of 1,000", f"{many:,.0f}/s", goal, met=many >= LEAST_BATCH)
+        good &= say("in batches of 1,000", f"{many:,.0f}/s", goal, met=many >= LEAST_BATCH)
     if "waiters" in given.only:
         taken, latencies = await waiters(web, given.waiters, given.pause)
         goal = f"at most {MOST_MEGABYTES} MB"
-        what = f"memory of {given.waiters:,} calls that wait"
+        what = f"memory of {given.waiters:,} waiting calls"
         good &= say(what, f"{taken:.0f} MB", goal, met=taken <= MOST_MEGABYTES)
         typical = statistics.median(latencies)
         late = statistics.quantiles(latencies, n=100)[98]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from ..peers import OURS, Peer
 from ..rows import APPS
 
-#: What stands in ``OPTIONS`` of the example project's gateway; requests wait on this queue.
+#: The queue of the example project.
 QUEUE = "pushjobs"
 
-#: The peers' Django site is not ours, of which the environment tells.
+#: The peers have a Django site of their own; the environment names ours.
 _SITE = (("DJANGO_SETTINGS_MODULE", ""),)
 
 

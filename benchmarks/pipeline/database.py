@@ -93,14 +93,14 @@ class Database:
         return [float(end) for (end,) in rows]
 
     def connections(self) -> int:
-        """Return the connections to the database but our own; 0 where nobody counts them."""
+        """Return the connections to the database without our own; 0 if it does not count them."""
         if not self.is_postgres:
             return 0
         others = "datname IS NOT NULL AND pid <> pg_backend_pid()"
         return int(self._ask(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")[0][0])
 
     def transactions(self) -> int:
-        """Return the transactions there were so far, but for our own; 0 where nobody counts."""
+        """Return the transactions so far without our own; 0 if the database does not count them."""
         if not self.is_postgres:
             return 0
         # Each of our own questions is one, and few of them fall between two calls.

@@ -2,9 +2,9 @@
 
 Each gets one process and the same peer, over TLS, which answers after some milliseconds. Ours is
 the backend in a pool of greenlets; theirs is a Celery worker whose tasks call the send functions of
-django-push-notifications, with gevent and as many greenlets, or with threads where gevent cannot
-run them. Pushes a second of CPU are told besides, as other work on the machine changes them less.
-The rounds go through all of them, and the medians count.
+django-push-notifications, with gevent and as many greenlets, or with threads if gevent cannot run
+them. Pushes per second of CPU are printed too, since other work on the machine affects them less.
+They take turns, and the medians count.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from statistics import median
 from . import trials
 from .trials import Figures, worker_for
 
-#: Kind -> pushes a second that our backend shall make in one process.
+#: Kind -> pushes per second that our backend is meant to make in one process.
 GOALS = {"webpush": 1_500, "fcm": 2_000, "apns": 2_500}
-#: Kind -> pushes under way at once, unless told. With 300 to APNs neither side is busy all the
+#: Kind -> pushes in flight by default. With 300 to APNs neither side is busy all the
 #: time: our process took 60 percent of a core and made 2,400 a second. With 1,500, over two of the
 #: four connections that it may have, it takes 80 to 90 percent, and more of them add nothing.
 AT_ONCE = {"webpush": 300, "fcm": 300, "apns": 1_500}
-#: How much faster than django-push-notifications it shall be.
+#: How much faster than django-push-notifications it is meant to be.
 FACTOR = 5
 
 
@@ -59,14 +59,14 @@ def main() -> None:
     add = parser.add_argument
     add("--kinds", default=",".join(GOALS), help="(default: %(default)s)")
     add("--rounds", type=int, default=3, help="(default: %(default)s)")
-    add("--count", type=int, default=10_000, help="pushes of ours a round (default: %(default)s)")
-    add("--latency-ms", type=float, default=50, help="of the peer (default: %(default)s)")
-    add("--concurrency", type=int, help=f"pushes at once (default: {AT_ONCE})")
-    add("--no-peers", action="store_true", help="ours alone")
+    add("--count", type=int, default=10_000, help="pushes of ours per round (default: %(default)s)")
+    add("--latency-ms", type=float, default=50, help="latency of the peer (default: %(default)s)")
+    add("--concurrency", type=int, help=f"pushes in flight (default: {AT_ONCE})")
+    add("--no-peers", action="store_true", help="measure ours only")
     given = parser.parse_args()
     kinds = given.kinds.split(",")
     if unknown := set(kinds) - GOALS.keys():
-        parser.error(f"there is no {', '.join(sorted(unknown))}: choose from {', '.join(GOALS)}")
+        parser.error(f"unknown kinds: {', '.join(sorted(unknown))}; choose from {', '.join(GOALS)}")
     at_once = {kind: given.concurrency or AT_ONCE[kind] for kind in kinds}
     workers = {kind: worker_for(kind, at_once[kind]) for kind in kinds}
     names = {

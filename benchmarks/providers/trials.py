@@ -100,7 +100,7 @@ def ours(kind: str, folder: Path, count: int, concurrency: int) -> Figures:
 
 
 def theirs(kind: str, folder: Path, told: dict[str, Any], count: int, worker: Worker) -> Figures:
-    """Push up to ``count`` messages; what their tasks lose is in no figure, and told on stderr."""
+    """Push up to ``count`` messages. Those that their tasks lose count nowhere; stderr has them."""
     prepare(ENVIRONMENT)
     python = programs(ENVIRONMENT) / "python"
     with ValkeyServer(port=free_port(), save="") as server:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from django.core.management import get_commands
+from django.utils.module_loading import import_string
 from docutils.core import publish_doctree
 from docutils.nodes import Node
 from docutils.parsers.rst import Directive, directives
@@ -172,6 +173,18 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
         r"<([^<>`\s]+\.(?:rst|png|svg))(?:#[\w-]+)?>`_", path.read_text("utf-8")
     ):
         assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", ALL_PAGES, ids=str)
+def test_what_an_example_imports_exists(path: Path) -> None:
+    imports = re.findall(
+        r"^ +from (django_pushjobs[\w.]*) import (?:\(([^)]+)\)|(.+))$",
+        path.read_text("utf-8"),
+        flags=re.MULTILINE,
+    )
+    for module, many, one in imports:
+        for name in re.findall(r"\w+", re.sub(r"#.*", "", many or one)):
+            import_string(f"{module}.{name}")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=str)
