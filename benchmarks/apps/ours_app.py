@@ -1,4 +1,4 @@
-"""Push requests of this package: stored and rung for, as a project of its own would."""
+"""Push requests of this package: stored and enqueued, as a project would do it."""
 
 from __future__ import annotations
 

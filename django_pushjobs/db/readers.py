@@ -42,7 +42,7 @@ def read(query: Callable[[], T]) -> T:
 
 def _guarded(query: Callable[[], T]) -> T:
     # Not Django's close_old_connections(): with CONN_MAX_AGE at 0, its default, each query would
-    # connect anew.
+    # open a new connection.
     if time.monotonic() - getattr(_last, "used_at", 0.0) > IDLE:
         connections.close_all()
     try:

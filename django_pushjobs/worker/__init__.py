@@ -6,7 +6,7 @@ The process that supervises:
 
 The life of one child:
 
-``child``              the forked process: connects anew, beats its heart, runs services, leaves
+``child``              the forked process: opens its own connections, beats, runs services, leaves
 ``gevent_worker``      the RQ worker: a loop that takes jobs and starts each in a greenlet
 ``resilient_worker``   its base: RQ's own records of an end, through an outage of Redis
 ``pool``               what the parts below may ask of the worker, and nothing else

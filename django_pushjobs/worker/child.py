@@ -1,4 +1,4 @@
-"""The life of one forked child: connect anew, run jobs, drain, leave."""
+"""The life of one forked child: open connections, run jobs, drain, leave."""
 
 from __future__ import annotations
 
