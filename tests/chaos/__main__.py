@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: break things, count, print a table; 1 if it does not add up."""
+"""``python -m tests.chaos``: break things, count, print a table; exit with 1 on a problem."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .world import Pace, World
 REQUESTS = 10_000
 EVERYTHING = "everything"
 SHARE_OF_EVERYTHING = 0.5
-#: Of a short one, for each fault.
+#: Push requests of a short run, for each fault.
 FEW = 100
 
 LONG = Pace(rate=40, lease=10.0)
-#: For a test among others on a busy machine, where how long a recovery takes says little.
+#: For a test among others on a busy machine, where the time of a recovery means little.
 SHORT = Pace(
     rate=40,
     lease=2.0,
@@ -39,14 +39,20 @@ SHORT = Pace(
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Break things while push requests come in, count, and print a table. The exit "
+        "code is 1 if the numbers do not add up.",
+    )
     add = parser.add_argument
     add("faults", nargs="*", metavar="FAULT", choices=[*FAULTS, []],
-        help="which faults strike, one after the other (default: all)")  # fmt: skip
-    add("--requests", type=int, default=REQUESTS, help="how many in total (default: %(default)s)")
+        help="faults to inject, one after another (default: all)")  # fmt: skip
+    add(
+        "--requests", type=int, default=REQUESTS, help="push requests in all (default: %(default)s)"
+    )
     add("--short", action="store_true",
-        help=f"use short leases and {FEW} requests for each fault")  # fmt: skip
-    add("--keep", type=Path, metavar="FOLDER", help="keep the logs there instead of deleting them")
+        help=f"short leases, and {FEW} push requests for each fault")  # fmt: skip
+    add("--keep", type=Path, metavar="FOLDER", help="keep the logs in this folder")
     add("--list", action="store_true", help="list the faults and break nothing")
     return parser
 
@@ -66,8 +72,9 @@ def main() -> int:
         for fault in FAULTS.values():
             print(f"{fault.name:15} {fault.summary}")
         return 0
-    # So that nothing we started is left behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # So that nothing that was started is left behind, even if our parent ignores these.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: sys.exit(1))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     with tempfile.TemporaryDirectory(prefix="pushjobs-chaos-") as folder:
         return _run(given, console, given.keep or Path(folder))
@@ -78,9 +85,9 @@ def _run(given: argparse.Namespace, console: Console, folder: Path) -> int:
     with World(folder, SHORT if given.short else LONG) as world:
         os.environ.update(world.stack.environment)
         django.setup()
-        # The submissions' own log: that Redis is gone is not news here.
+        # That of our own submissions: an outage of Redis is not news here.
         logging.getLogger("django_pushjobs").setLevel(logging.CRITICAL)
-        # These need the settings, and those the servers from above.
+        # These need the settings, which need the servers from above.
         from .report import show
         from .trial import run
 

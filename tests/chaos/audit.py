@@ -1,4 +1,4 @@
-"""Whether it adds up: what the rows say, beside what the gateway really got."""
+"""Compares what the rows say with what the gateway really received."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from uuid import UUID
 
 from django_pushjobs.states import FINAL, Status
 
-#: Error codes of attempts after which it is not known whether the gateway has the message.
+#: Error codes of attempts after which it is unknown whether the gateway has the message.
 DOUBTFUL = frozenset({"worker_lost", "connection_lost", "timeout", "bad_answer", "job_timeout"})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A push request, with one address, as the database has it in the end.
+    """A push request with one address, as it is in the database at the end.
 
     :param unknown: addresses counted as unknown.
     :param journal: for each attempt that did not end the request at once, the codes of what
-        happened in it; None where no journal is kept.
+        happened in it; None if no journal is kept.
     """
 
     status: str
@@ -33,25 +33,29 @@ class Row:
 
     @property
     def doubts(self) -> int:
-        """How many attempts may have reached the gateway without our knowledge."""
+        """How many attempts may have reached the gateway without our knowing."""
         if self.journal is None:
             return self.attempts - 1
         return sum(bool(codes & DOUBTFUL) for codes in self.journal)
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the row admits that the gateway may have taken what it does not call accepted."""
+        """Whether the row admits that the gateway may have taken more than is called accepted."""
         return bool(self.unknown) or self.error_code in DOUBTFUL or bool(self.doubts)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What an audit found; the keys are those of push requests, the values say how they are.
+    """What an audit found; keys are those of push requests, values describe their state.
 
+    :param final: how many push requests have ended.
+    :param unknown: addresses counted as unknown.
     :param duplicates: how often the gateway took a message that it had taken before.
-    :param accounted: those of them that follow from an attempt whose end was never known.
-    :param untrue: final rows that contradict the gateway.
+    :param accounted: duplicates that follow from an attempt whose end is unknown.
     :param strangers: messages that belong to no push request.
+    :param lost: push requests that never ended.
+    :param untrue: final rows that contradict the gateway.
+    :param unaccounted: push requests with duplicates that have no such reason.
     """
 
     requests: int
@@ -65,7 +69,7 @@ class Verdict:
     unaccounted: dict[UUID, str] = field(default_factory=dict)
 
     def problems(self) -> Iterator[str]:
-        """Say in sentences what does not add up."""
+        """Yield a sentence for each thing that does not add up."""
         for found, what in (
             (self.lost, "never ended"),
             (self.untrue, "contradict the gateway"),
@@ -86,19 +90,20 @@ def audit(
     strangers: int = 0,
     repeats: bool,
 ) -> Verdict:
-    """Compare what was promised, what is written and what was sent.
+    """Compare what was promised, what is recorded and what was sent.
 
     :param accepted: push requests that the third party knows to be accepted.
-    :param rows: all that the database has. There may be more of them: if the database went away
-        during a commit, the third party was told of a failure, but the row may exist.
+    :param rows: all push requests in the database. There may be more of them: if the database goes
+        away during a commit, the third party sees a failure, but the row may be there.
     :param taken: how often the gateway took the message of a push request.
-    :param repeats: whether what was broken is a reason to push anything twice.
+    :param strangers: how many messages belong to no push request.
+    :param repeats: whether the fault is a reason to push anything twice.
     """
     verdict = Verdict(requests=len(accepted | rows.keys()), strangers=strangers)
     verdict.lost = dict.fromkeys(accepted - rows.keys(), "no row")
     for key, row in rows.items():
         count = taken.get(key, 0)
-        detail = f"{row.status} {row.error_code}, {row.attempts} attempts, {count} times taken"
+        detail = f"{row.status} {row.error_code}, {row.attempts} attempts, taken {count} times"
         verdict.unknown += row.unknown
         if not row.is_final:
             verdict.lost[key] = detail

@@ -1,4 +1,4 @@
-"""What is broken on purpose, one class each."""
+"""The faults that are injected, one class each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STARTUP = 5.0
 class Fault:
     """Something that goes wrong again and again while push requests come in.
 
-    ``pause`` is the time between two strikes in seconds; ``repeats`` says whether the fault is a
+    ``pause`` is the time between two strikes in seconds, ``repeats`` says whether the fault is a
     reason to push a message twice.
     """
 
@@ -29,7 +29,7 @@ class Fault:
     summary: ClassVar[str]
     repeats: ClassVar[bool] = False
     pause: ClassVar[float] = 1.0
-    #: How many ``rqgeventworker`` programs run meanwhile, and the lease of their claims; 0 is the
+    #: ``rqgeventworker`` programs that run meanwhile, and the lease of their claims; 0 for the
     #: usual one.
     workers: ClassVar[int] = 1
     lease: ClassVar[float] = 0.0
@@ -38,14 +38,14 @@ class Fault:
         """Break something, once."""
 
     def heal(self, world: World) -> None:
-        """Make everything well again."""
+        """Repair what was broken."""
 
     def parts(self, world: World) -> list[tuple[Fault, float]]:
-        """Return what strikes at the same time, each with its pause."""
+        """Return the faults that strike at the same time, each with its pause."""
         return [(self, self.pause)]
 
     def slack(self, world: World) -> float:
-        """Return the seconds of a recovery during which nobody could have known."""
+        """Return for how many seconds of a recovery the fault could not have been noticed."""
         return 0.0
 
 
@@ -70,7 +70,7 @@ class ArbiterKill(Fault):
 
 class HostKill(Fault):
     name = "host-kill"
-    summary = "SIGKILL the arbiter and all its children at once, as a power failure does"
+    summary = "SIGKILL the arbiter and all its children at once, like a power failure"
     repeats = True
     pause = 4.0
 
@@ -88,7 +88,7 @@ class HostKill(Fault):
 
 class ChildStop(Fault):
     name = "child-stop"
-    summary = "SIGSTOP a process until its lease has run out, then SIGCONT: it must change nothing"
+    summary = "SIGSTOP a process until its lease has expired, then SIGCONT: it must change nothing"
     repeats = True
 
     def strike(self, world: World) -> None:
@@ -101,7 +101,7 @@ class ChildStop(Fault):
 
 class RedisFlush(Fault):
     name = "redis-flush"
-    summary = "FLUSHALL: all jobs and everything RQ knows are gone"
+    summary = "FLUSHALL: all jobs, and everything RQ knows, are gone"
 
     def strike(self, world: World) -> None:
         with suppress(RedisError):
@@ -110,7 +110,7 @@ class RedisFlush(Fault):
 
 class RedisRestart(Fault):
     name = "redis-restart"
-    summary = "SIGKILL Valkey; a second later it is back, and empty"
+    summary = "SIGKILL Valkey; a second later it is back, but empty"
     pause = 2.0
 
     def strike(self, world: World) -> None:
@@ -130,7 +130,7 @@ class DatabaseTerminate(Fault):
 
 class DatabaseRestart(Fault):
     name = "db-restart"
-    summary = "PostgreSQL crashes and stays away for longer than a lease"
+    summary = "PostgreSQL crashes, and is down for longer than a lease"
     pause = 2.0
     lease = 1.0
 
@@ -142,7 +142,7 @@ class DatabaseRestart(Fault):
 
 
 class GatewayFault(Fault):
-    """The gateway mistreats a share of the messages until all are submitted."""
+    """The gateway fails a share of the messages, until all are submitted."""
 
     errors: ClassVar[dict[str, float]]
 
@@ -181,7 +181,7 @@ class GatewaySilence(GatewayFault):
 
 class LeaseEdge(Fault):
     name = "lease-edge"
-    summary = "SIGSTOP for about as long as a lease of one second: chance decides who is first"
+    summary = "SIGSTOP for about as long as a lease of one second: a race for the claim"
     repeats = True
     lease = 1.0
     pause = 0.3
@@ -196,13 +196,13 @@ class LeaseEdge(Fault):
 
 class TwoWorkers(RedisFlush):
     name = "two-workers"
-    summary = "FLUSHALL with two workers: the lease of the relay is gone too, so both may sweep"
+    summary = "FLUSHALL with two workers: the relay loses its lease, too, so two may sweep"
     workers = 2
 
 
 class Everything(Fault):
     name = "everything"
-    summary = "all of them at once, on two workers"
+    summary = "everything at once, with two workers"
     repeats = True
     workers = 2
 
@@ -236,7 +236,7 @@ def _kill(world: World, pids: list[int]) -> None:
 
 
 def _stop(world: World, pid: int, seconds: float) -> None:
-    """Stop a process for this many seconds."""
+    """Stop a process for that long."""
     send(pid, signal.SIGSTOP)
     claimed = world.struck(pid)
     time.sleep(seconds)

@@ -19,18 +19,19 @@ FIELDS = (
 
 
 class Fence:
-    """Remembers requests that others have ended by the time their stopped owner goes on."""
+    """Remembers requests that other processes ended while their owner was stopped."""
 
     def __init__(self) -> None:
         self._ended: dict[UUID, tuple[Any, ...]] = {}
 
     def remember(self, claimed: Iterable[UUID]) -> None:
+        """Note how those of them are that have ended."""
         with suppress(DatabaseError):
             self._ended |= _ended(claimed)
         connections.close_all()
 
     def broken(self) -> list[UUID]:
-        """Return those of them that were changed after their end."""
+        """Return those that were changed after their end."""
         now = _ended(self._ended)
         return [pk for pk, was in self._ended.items() if now.get(pk) != was]
 

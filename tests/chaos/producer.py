@@ -1,4 +1,4 @@
-"""The third party: submits push requests at a steady pace, whatever else happens."""
+"""The third party: submits push requests at a steady pace, whatever happens."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from django.db import DatabaseError, connections
 from django_pushjobs.services import submit
 
 THREADS = 4
-#: Seconds before what was refused is submitted again.
+#: Seconds before a refused submission is tried again.
 PAUSE = 0.2
 
 
 class Producer:
-    """
-    :param reference: of all the push requests, by which their rows are found.
-    :param count: how many are to be accepted.
-    :param rate: how many a second.
+    """Submits from a few threads.
+
+    :param reference: reference of all its push requests, by which their rows are found.
+    :param count: how many push requests must be accepted.
+    :param rate: how many to submit per second.
     """
 
     def __init__(self, reference: str, count: int, rate: float) -> None:
         self.reference = reference
         self.count = count
         self.rate = rate
-        #: What the third party knows to be accepted.
+        #: The push requests that the third party knows to be accepted.
         self.accepted: set[UUID] = set()
-        #: How long it took to be told so, in seconds.
+        #: How long each of these answers took, in seconds.
         self.answers: list[float] = []
-        #: Submissions that failed. Their rows may be there all the same.
+        #: How many submissions failed. Their rows may be there nevertheless.
         self.refused = 0
 
     def run(self) -> None:
@@ -71,4 +72,5 @@ class Producer:
 
 
 def address(number: int) -> str:
+    """Return the address of a push request, by its number."""
     return f"device-{number}"

@@ -1,4 +1,4 @@
-"""How long the requests of a process wait for another one after it was killed or stopped."""
+"""How long the requests of a killed or stopped process wait for another process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from django.db import DatabaseError, connections
 from django_pushjobs.models import PushRequest
 from django_pushjobs.states import FINAL, Status
 
-#: Seconds between two looks at the rows.
+#: Seconds between two checks of the rows.
 LOOK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A push request that was claimed by a process when that was struck."""
+    """A push request that a process had claimed when it was struck."""
 
     attempts: int
     since: float
@@ -29,8 +29,8 @@ class Claimed:
 class Recoveries:
     """Follows the requests of struck processes in a thread of its own.
 
-    A request is recovered at the moment another attempt has begun or it is final. What the
-    database knows when a process is struck counts; where it does not answer, nothing is measured.
+    A request is recovered as soon as another attempt has begun or it is final. What counts is what
+    the database knows when a process is struck; if it does not answer, nothing is measured.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Recoveries:
                 caught |= {pk: Claimed(attempts, since) for pk, attempts in rows}
         connections.close_all()
         with self._lock:
-            # One that is struck again before it is recovered counts from the first time.
+            # A request that is struck again before it is recovered counts from the first time.
             self._open = caught | self._open
         return list(caught)
 
     def close(self) -> list[float]:
-        """Return how long each took, in order; what is not recovered by now took until now."""
+        """Return how long each recovery took, in order; those still open took until now."""
         self._over.set()
         self._thread.join()
         now = time.monotonic()

@@ -56,7 +56,7 @@ def _cells(trial: Trial) -> list[str]:
 def show(console: Console, trials: Sequence[Trial], tracebacks: Sequence[str]) -> None:
     console.print(table(trials))
     for line, number in Counter(tracebacks).most_common():
-        console.print(f"{number} tracebacks in the workers' logs: {line}", markup=False)
+        console.print(f"{number} tracebacks in the logs of the workers: {line}", markup=False)
     for trial in trials:
         for problem in trial.problems():
             console.print(f"[bold red]✗[/] {trial.fault.name}: {problem}")

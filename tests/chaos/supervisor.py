@@ -1,4 +1,4 @@
-"""What systemd or Kubernetes would be: starts a worker again that has ended."""
+"""Takes the place of systemd or Kubernetes: restarts a worker that has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.stack import Program, Stack
 from tests.support.waiting import eventually
 
-#: Seconds between two looks at the workers.
+#: Seconds between two checks of the workers.
 LOOK = 0.1
 PROCESSES = 2
 
@@ -30,7 +30,7 @@ class Supervisor:
         self._thread.start()
 
     def staff(self, workers: int, **environment: str) -> None:
-        """Make sure that there are so many workers with that environment, all of them ready."""
+        """Make sure that this many workers with that environment are ready."""
         if (workers, environment) != (len(self._workers), self._environment):
             self.dismiss()
             with self._lock:
@@ -64,7 +64,7 @@ class Supervisor:
         return random.choice(self.workers())
 
     def dismiss(self) -> None:
-        """End all workers, as a stop of the service does."""
+        """Stop all workers, as a stop of the service does."""
         with self._lock:
             workers, self._workers = self._workers, []
         for worker in workers:
@@ -105,7 +105,7 @@ class Supervisor:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not reaped does not."""
+    """Return whether a process is running; one that is dead but not reaped is not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

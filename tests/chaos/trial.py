@@ -28,13 +28,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one fault; times are seconds.
+    """The results of one fault; times are seconds.
 
     :param strikes: how often it struck.
-    :param recoveries: how long each request of a struck process waited for another one, sorted.
+    :param recoveries: how long each request of a struck process waited for another one, in order.
     :param recovery_limit: how long nineteen out of twenty of them may take.
-    :param answers: how long each submission took, sorted.
-    :param rewritten: requests that a process which came back too late changed after their end.
+    :param answers: how long each submission took, in order.
+    :param rewritten: ended requests that were changed by a process that came back too late.
     """
 
     fault: Fault
@@ -47,10 +47,10 @@ class Trial:
     seconds: float
 
     def problems(self) -> Iterator[str]:
-        """Say in sentences what does not add up."""
+        """Yield a sentence for each thing that does not add up."""
         yield from self.verdict.problems()
         if self.rewritten:
-            yield f"a stopped process changed {len(self.rewritten)} push requests after their end"
+            yield f"{len(self.rewritten)} ended push requests were changed by a stopped process"
         slowest = percentile(self.recoveries, 95)
         if slowest is not None and slowest > self.recovery_limit:
             yield f"recovery took {slowest:.1f} s (p95), more than {self.recovery_limit:g} s"
@@ -90,10 +90,10 @@ def run(fault: Fault, world: World, count: int) -> Trial:
 
 
 class Attack:
-    """Strikes while it is entered, each part of the fault in a thread of its own and at least once;
+    """Strikes while it is entered, at least once, each part of the fault in a thread of its own;
     heals at the end.
 
-    :raises Exception: what went wrong in one of the threads.
+    :raises Exception: whatever went wrong in one of the threads.
     """
 
     def __init__(self, fault: Fault, world: World) -> None:
@@ -136,9 +136,9 @@ class Attack:
 
 
 def patiently(ask: Callable[[], T]) -> T:
-    """Return ``ask()``; the database may have had its last strike a moment ago.
+    """Return ``ask()``; the database may have been struck a moment ago.
 
-    :raises DatabaseError: it does not answer for half a minute.
+    :raises DatabaseError: it has not answered for half a minute.
     """
     deadline = time.monotonic() + 30.0
     while True:
@@ -152,14 +152,14 @@ def patiently(ask: Callable[[], T]) -> T:
 
 
 def percentile(ordered: list[float], percent: int) -> float | None:
-    """Nearest rank; None where there are no values."""
+    """Return the nearest rank, or None if there are no values."""
     if not ordered:
         return None
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _all_ended(world: World, reference: str, accepted: set[UUID]) -> dict[UUID, Row]:
-    """Return the rows once all are final, or as they are when patience is at its end."""
+    """Return the rows once all are final, or as they are when the patience runs out."""
     rows = PushRequest.objects.filter(reference=reference)
     deadline = time.monotonic() + world.pace.patience
     while rows.exclude(status__in=FINAL).exists() and time.monotonic() < deadline:
@@ -190,6 +190,6 @@ def _journals(reference: str) -> dict[UUID, list[frozenset[str]]] | None:
 
 
 def _deliveries(reference: str) -> dict[str, UUID]:
-    """Return whose message an id at the gateway is."""
+    """Return for each id at the gateway the push request it belongs to."""
     rows = PushRequest.objects.filter(reference=reference).values_list("pk", "recipients")
     return {str(delivery_id(pk, address)): pk for pk, (address,) in rows}

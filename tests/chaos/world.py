@@ -1,4 +1,4 @@
-"""All that the harness runs, and with which it can do what it wants."""
+"""Everything that the harness runs and may break."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 class Pace:
     """How fast things go; all times are seconds.
 
-    :param rate: push requests a second that are submitted.
-    :param latency_ms: of the gateway; as much again is added at random.
-    :param lease: of a claim.
+    :param rate: push requests submitted per second.
+    :param latency_ms: latency of the gateway in milliseconds; up to as much again is added.
+    :param lease: lease of a claim.
     :param past_lease: how much longer than its lease a process is stopped.
-    :param recovery: in which nineteen of twenty requests of a killed process must be recovered.
-    :param haste: how much shorter than usual are the pauses where everything strikes at once.
-    :param patience: in which all must have ended once nothing is broken any more.
+    :param recovery: time for nineteen out of twenty requests of a killed process to be recovered.
+    :param haste: factor by which pauses are shortened when everything strikes at once.
+    :param patience: time for all requests to end once nothing is broken any more.
     """
 
     rate: float
@@ -49,12 +49,12 @@ class Pace:
 
 
 class World:
-    """Servers, gateway and workers; entered, everything but the workers is there."""
+    """Servers, gateway and workers; once it is entered, everything but the workers is running."""
 
     def __init__(self, folder: Path, pace: Pace) -> None:
         self.folder = folder
         self.pace = pace
-        #: Of those who use the database server itself, one at a time.
+        #: Only one fault at a time may touch the database server itself.
         self.database_lock = Lock()
         self._exits = ExitStack()
 
@@ -92,17 +92,17 @@ class World:
         self._exits.close()
 
     def begin(self, recoveries: Recoveries, fence: Fence) -> None:
-        """Forget what was, for the next trial; these two look on."""
+        """Start the next trial from zero, observed by these two."""
         self.recoveries = recoveries
         self.fence = fence
         self._post("/reset", {})
 
     def struck(self, *pids: int) -> list[UUID]:
-        """Note that these processes are dead or stand still, and return what they had claimed."""
+        """Note that these processes are dead or stopped, and return what they had claimed."""
         return self.recoveries.struck(pids)
 
     def remember(self, claimed: list[UUID]) -> None:
-        """Note what stands in these rows, for a process comes back that had claimed them."""
+        """Note the state of these rows: the process that had claimed them is about to go on."""
         self.fence.remember(claimed)
 
     def control_gateway(self, **values: Any) -> None:
@@ -110,7 +110,7 @@ class World:
         self._post("/control", values)
 
     def taken(self) -> dict[str, int]:
-        """Return every id that the gateway received and how often it took a message with it."""
+        """Return every id that the gateway received, and how often it took a message with it."""
         eventually(
             lambda: self.stack.gateway_stats()["in_flight"] == 0,
             timeout=self.pace.patience,
