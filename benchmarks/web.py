@@ -52,11 +52,11 @@ print(ApiKey.objects.issue(ApiClient.objects.create(name={name!r}), "benchmark")
 CANCEL = """
 import sys, time
 from django_pushjobs import services
-from django_pushjobs.events import streams
+from django_pushjobs.lifecycle.publisher import publisher
 for request_id in sys.stdin.read().split():
     services.cancel(request_id)
     time.sleep({pause})
-streams.publisher().flush(10)
+publisher().flush(10)
 """
 
 

@@ -50,7 +50,7 @@ class Trial:
         """Yield a sentence for each thing that does not add up."""
         yield from self.verdict.problems()
         if self.rewritten:
-            yield f"a stopped process changed {len(self.rewritten)} push requests after their end"
+            yield f"{len(self.rewritten)} ended push requests were changed by a stopped process"
         slowest = percentile(self.recoveries, 95)
         if slowest is not None and slowest > self.recovery_limit:
             yield f"recovery took {slowest:.1f} s (p95), more than {self.recovery_limit:g} s"

@@ -1,4 +1,4 @@
-"""An APNs of our own: HTTP/2 over TLS, provider tokens, every error, stream limits, GOAWAY.
+"""A server that speaks APNs' protocol: HTTP/2, provider tokens, all errors, stream limits, GOAWAY.
 
 In a test it runs in a native thread. By hand, ``python -m tests.support.apns`` prints the options
 of a backend that pushes to it; ``--help`` shows its own.
@@ -63,14 +63,14 @@ class Reset:
 
 @dataclass(frozen=True)
 class GoAway:
-    """GOAWAY; this stream and those after it are not touched."""
+    """GOAWAY; this stream and later ones are not processed."""
 
     reason: str = "Shutdown"
 
 
 @dataclass(frozen=True)
 class Abort:
-    """The connection is reset under everybody."""
+    """The connection is reset, with all its streams."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ OK = Answer()
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came in, and what it was answered; ``connection`` counts from 1."""
+    """One request and the reply to it; ``connection`` counts from 1."""
 
     connection: int
     path: str
@@ -103,16 +103,16 @@ class Received:
 
 @dataclass
 class Peer:
-    """What a test may set and look at; settings count from the next request on."""
+    """What a test may set and look at; settings apply from the next request on."""
 
     key: str
     ca_file: str
     host: str = "localhost"
     port: int = 0
     latency: float = 0.0
-    #: Replies used one by one, for anybody, before a request is judged.
+    #: Replies for the next requests, whatever they are; then requests are judged.
     script: deque[Reply] = field(default_factory=deque)
-    #: Chooses the reply for a request that is right; None: 200.
+    #: Chooses the reply to a valid request; None: 200.
     draw: Callable[[], Reply | None] | None = None
     #: SETTINGS_MAX_CONCURRENT_STREAMS of new connections.
     max_streams: int = 1_000
@@ -121,13 +121,13 @@ class Peer:
     received: list[Received] = field(default_factory=list)
     replies: Counter[str] = field(default_factory=Counter)
     connections: int = 0
-    #: Streams that were open at once on a connection, at most: in all, and before its first 200.
+    #: The most streams that were open at once on a connection: ever, and before its first 200.
     most_streams: int = 0
     early_streams: int = 0
-    #: Streams opened above the limit after the client had acknowledged it.
+    #: Streams that were opened above the limit although the client had acknowledged it.
     violations: int = 0
     pings: int = 0
-    #: Provider tokens that were good, and those that are so no more.
+    #: Provider tokens that were valid, and those that have expired.
     tokens: set[str] = field(default_factory=set)
     expired: set[str] = field(default_factory=set)
     open: set[_Connection] = field(default_factory=set)
@@ -140,7 +140,7 @@ class Peer:
 
     @property
     def options(self) -> dict[str, Any]:
-        """OPTIONS of a backend that pushes here."""
+        """The OPTIONS for a backend that pushes here."""
         return {
             "key": self.key,
             "key_id": KEY_ID,
@@ -169,7 +169,7 @@ class Peer:
         self.call(lambda: [c.limit(limit) for c in self.open] and None)
 
     def go_away(self, reason: str = "Shutdown") -> None:
-        """Send GOAWAY on all connections; what has come in is still answered."""
+        """Send GOAWAY on all connections; requests that have arrived are still answered."""
         self.call(lambda: [c.go_away(reason) for c in list(self.open)] and None)
 
     def abort(self) -> None:
@@ -177,7 +177,7 @@ class Peer:
         self.call(lambda: [c.transport.abort() for c in list(self.open)] and None)
 
     def judge(self, headers: dict[str, str], body: bytes) -> Answer:
-        """Return what APNs says to a request, as its documentation has it."""
+        """Return what APNs answers to a request according to its documentation."""
         if headers[":method"] != "POST":
             return Answer(405, "MethodNotAllowed")
         path = headers[":path"]
@@ -245,7 +245,7 @@ def _wrong_headers(headers: dict[str, str]) -> Answer | None:
 
 
 class _Protocol(H2Connection):
-    """Leaves the counting of streams to us: a violation is to be seen, not to kill."""
+    """Leaves it to us to count streams: a violation is counted, and does not end the connection."""
 
     def _open_streams(self, remainder: int) -> int:
         if len(self.streams) > 4_000:
@@ -417,7 +417,7 @@ class _Connection(asyncio.Protocol):
                 content["timestamp"] = answer.timestamp
             body = json.dumps(content).encode() if content else b""
         headers = [(":status", str(answer.status)), ("apns-id", apns_id), *answer.headers]
-        # As APNs: nobody else will send this id, so it is of no use in the tables.
+        # Like APNs, it does not index an id that never comes again.
         fields: list[Any] = [(n.encode(), v.encode(), n == "apns-id") for n, v in headers]
         self.h2.send_headers(stream_id, fields, end_stream=not body)
         while body:
@@ -430,7 +430,7 @@ class _Connection(asyncio.Protocol):
 
 
 def make_key() -> str:
-    """Return a new private key as Apple gives it out: PKCS #8 in PEM."""
+    """Return a new private key in the format that Apple uses: PKCS #8 in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -450,7 +450,7 @@ def _tls(authority: trustme.CA, alpn: Sequence[str]) -> ssl.SSLContext:
 
 @contextmanager
 def apns(*, port: int = 0, alpn: Sequence[str] = ("h2",), **settings: Any) -> Iterator[Peer]:
-    """Run a peer on a free port of the loopback interface, in a thread of its own."""
+    """Run a peer in a thread, on a free port of the loopback interface."""
     authority = trustme.CA()
     with tempfile.TemporaryDirectory(prefix="apns-") as folder:
         ca_file = Path(folder) / "ca.pem"
@@ -483,7 +483,7 @@ def apns(*, port: int = 0, alpn: Sequence[str] = ("h2",), **settings: Any) -> It
 
 
 def errors(rate: float, replies: Sequence[Reply], seed: int = 1) -> Callable[[], Reply | None]:
-    """Return a ``draw`` that gives one of ``replies`` at this rate, from 0 to 1."""
+    """Return a ``draw`` that returns one of ``replies`` at this rate, from 0 to 1."""
     chance = random.Random(seed)
     return lambda: chance.choice(replies) if chance.random() < rate else None
 
@@ -491,7 +491,7 @@ def errors(rate: float, replies: Sequence[Reply], seed: int = 1) -> Callable[[],
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.support.apns", description=__doc__)
     add = parser.add_argument
-    add("--port", type=int, default=0, help="0: a free one")
+    add("--port", type=int, default=0, help="0 for a free one")
     add("--latency-ms", type=float, default=0)
     add("--max-streams", type=int, default=1_000)
     add("--errors", type=float, default=0, help="share of answers that are 503, from 0 to 1")

@@ -28,18 +28,18 @@ from django_pushjobs.backends.apns import APNsBackend
 
 from .apns import TOPIC, Abort, Answer, GoAway, Peer, Received, Reply, Reset, apns, errors
 
-#: Everything that may come instead of a 200.
+#: Every answer other than 200.
 ERRORS: list[Reply] = [
     *(
         Answer(int(row.answer), row.reason)
         for row in APNsBackend.answer_rows
-        # An expired token needs a token that has expired: that is for a test of its own.
+        # ExpiredProviderToken has a test of its own, since the token must have expired.
         if row.answer.isdecimal() and row.reason and not row.renews
     ),
     Reset(),
     Reset(ErrorCodes.REFUSED_STREAM),
 ]
-#: What ends a connection under all who use it, and how often that is instead of an answer.
+#: What ends a whole connection, and how often it comes instead of an answer.
 ENDS: list[Reply] = [Abort(), GoAway("Shutdown"), GoAway("IdleTimeout")]
 END_RATE = 0.005
 EXPIRES_AT = datetime(2100, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ MAX_ATTEMPTS = 20
 
 @dataclass
 class Push:
-    """One message to one device, and all that became of it."""
+    """One message to one device, and the outcomes of all attempts."""
 
     number: int
     message: Message
@@ -114,7 +114,7 @@ def _deliver(backend: APNsBackend, push: Push) -> None:
 
 
 def _draw(rate: float, seed: int) -> Callable[[], Reply | None]:
-    """Return what chooses a reply: now and then the end of a connection, often an error."""
+    """Return what chooses a reply: often an error, and sometimes the end of the connection."""
     chance = random.Random(seed)
     err = errors(rate, ERRORS, seed)
     return lambda: chance.choice(ENDS) if chance.random() < END_RATE else err()

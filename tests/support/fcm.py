@@ -1,4 +1,4 @@
-"""FCM's HTTP v1 API with the authorization server that gives out its tokens.
+"""FCM's HTTP v1 API with the authorization server that issues its tokens.
 
 By hand: ``python -m tests.support.fcm DIRECTORY`` writes ``ca.pem`` and ``credentials.json`` there.
 """
@@ -26,12 +26,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .peers import Reply, Request, as_json, running, serve
 
 PROJECT = "demo-project"
-#: Either will do.
+#: Either is accepted.
 SCOPES = {
     "https://www.googleapis.com/auth/firebase.messaging",
     "https://www.googleapis.com/auth/cloud-platform",
 }
-#: What google-auth names, and the real server demands, wherever the token is asked for.
+#: What google-auth sends and the real server requires, whatever the URL of the server is.
 AUDIENCE = "https://oauth2.googleapis.com/token"
 EMAIL = f"push@{PROJECT}.iam.gserviceaccount.com"
 _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -55,7 +55,7 @@ def error(
     return as_json(status, {"error": told}, **headers)
 
 
-#: Every row of the table: name -> answer.
+#: An answer for every row of the table, by name.
 ANSWERS: dict[str, Reply] = {
     "UNREGISTERED": error(404, "NOT_FOUND", code="UNREGISTERED"),
     "INVALID_TOKEN": error(400, "INVALID_ARGUMENT", code="INVALID_ARGUMENT"),
@@ -81,7 +81,10 @@ ANSWERS: dict[str, Reply] = {
 
 @dataclass
 class FCM:
-    """:param script: called with a message that is well-formed; what it returns is the answer."""
+    """The state of the server.
+
+    :param script: called with each valid message; what it returns is the answer.
+    """
 
     script: Callable[[dict[str, Any]], Reply | None] = lambda message: None
     lifetime: float = 3_600
@@ -167,7 +170,7 @@ class FCM:
 
 
 def violations(message: dict[str, Any]) -> list[str]:
-    """Return the fields at fault, as the API names them."""
+    """Return the invalid fields by the names that the API uses."""
     wrong = [f"message.{name}" for name in message.keys() - _MEMBERS]
     if sum(name in message for name in ("token", "topic", "condition")) != 1:
         wrong.append("message.token")

@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``reset`` ends the connection with nothing said; ``late`` seconds pass before the answer."""
+    """``reset`` resets the connection instead; ``late`` is a delay in seconds."""
 
     status: int = 200
     body: bytes = b""

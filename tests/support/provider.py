@@ -1,4 +1,4 @@
-"""A provider's end of the wire, scripted answer by answer, over TCP or TLS.
+"""A provider whose answers a test scripts one by one, over TCP or TLS.
 
 It runs in a native thread on blocking sockets and speaks HTTP/1.1 by hand, so that a test can
 say exactly which bytes come back, and what becomes of the connection after them.
@@ -20,7 +20,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; ``connection`` counts from 1."""
+    """One request; ``connection`` counts from 1."""
 
     connection: int
     line: str
@@ -48,7 +48,7 @@ def http(status: int = 200, body: bytes = b"", **headers: str) -> Answer:
 
 
 def raw(data: bytes, *, then: Answer | None = None) -> Answer:
-    """These bytes, and ``then``."""
+    """Send these bytes, and then do ``then``."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(data)
@@ -59,18 +59,18 @@ def raw(data: bytes, *, then: Answer | None = None) -> Answer:
 
 
 def close(connection: socket.socket) -> None:
-    """End the connection in good order."""
+    """Close the connection."""
     raise Hangup
 
 
 def reset(connection: socket.socket) -> None:
-    """End the connection with a RST."""
+    """Reset the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise Hangup
 
 
 def silence(connection: socket.socket) -> None:
-    """Say nothing, until the other side has had enough of it."""
+    """Send nothing until the other side closes the connection."""
     with suppress(OSError):
         while connection.recv(4096):
             pass
@@ -79,7 +79,7 @@ def silence(connection: socket.socket) -> None:
 
 @dataclass
 class Provider:
-    """A listening server: :attr:`answers` are used one by one, then it is 200 for everybody."""
+    """A listening server: it uses up :attr:`answers`, and then answers 200."""
 
     url: str
     answers: deque[Answer] = field(default_factory=deque)

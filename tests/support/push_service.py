@@ -1,4 +1,4 @@
-"""A Web Push service with its browsers: it verifies VAPID, they decrypt.
+"""A Web Push service, which verifies VAPID, and its browsers, which decrypt.
 
 By hand: ``python -m tests.support.push_service DIRECTORY`` writes ``ca.pem`` there, and
 ``subscriptions.json`` with some subscriptions to push to.
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from .fcm import tls
 from .peers import Reply, Request, as_json, running, serve
 
-#: Every row of the table: name -> answer.
+#: An answer for every row of the table, by name.
 ANSWERS: dict[str, Reply] = {
     "200": Reply(200),
     "202": Reply(202),
@@ -64,7 +64,7 @@ def decoded(text: str) -> bytes:
 
 @dataclass
 class Browser:
-    """What holds the keys of one subscription."""
+    """A browser, with the keys of one subscription."""
 
     path: str
     key: ec.EllipticCurvePrivateKey = field(
@@ -86,7 +86,7 @@ class Browser:
         )
 
     def decrypt(self, body: bytes) -> bytes:
-        """RFC 8291, section 3.4 and RFC 8188, section 2, read and written down anew."""
+        """RFC 8291, section 3.4 and RFC 8188, section 2, implemented independently."""
         salt, size, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
         point, record = body[21 : 21 + length], body[21 + length :]
         assert length == 65
@@ -113,14 +113,17 @@ class Received:
 
 @dataclass
 class PushService:
-    """:param script: called with what is well-formed; what it returns is the answer.
-    :param decrypts: the browsers decrypt at once."""
+    """The state of the service.
+
+    :param script: called with each valid request; what it returns is the answer.
+    :param decrypts: whether the browsers decrypt each message when it arrives.
+    """
 
     script: Callable[[Received], Reply | None] = lambda received: None
     decrypts: bool = True
     browsers: dict[str, Browser] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
-    #: Authorization headers that were seen and verified, with their claims.
+    #: Authorization headers that were verified, with their claims.
     authorizations: dict[str, Any] = field(default_factory=dict)
     calls: int = 0
     port: int = 0

@@ -6,6 +6,7 @@ import time
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from django_pushjobs.backends import Outcome, OutcomeClass
 from django_pushjobs.backends.shared_token import SharedToken, Token, TokenUnavailable
@@ -14,27 +15,35 @@ DOWN = Outcome(kind=OutcomeClass.RETRY, code="no_token", detail="nobody answers"
 
 
 class Server:
-    """:param failing: as long as it is."""
+    """An authorization server. ``failing``: it issues no token; ``held``: it answers later."""
 
     def __init__(self, lifetime: float = 3_600) -> None:
         self.lifetime, self.calls, self.failing = lifetime, 0, False
+        self.held: Event | None = None
 
     def fetch(self) -> Token:
         self.calls += 1
-        gevent.sleep(0.05)
+        if self.held is None:
+            gevent.sleep(0.05)
+        else:
+            assert self.held.wait(20)
         if self.failing:
             raise TokenUnavailable(DOWN)
         return Token(f"token-{self.calls}", time.monotonic() + self.lifetime)
 
 
-def ask(token: SharedToken, count: int) -> list[str]:
+def start(token: SharedToken, count: int) -> list[gevent.Greenlet]:
     def one() -> str:
         try:
             return token.get()
         except TokenUnavailable as failure:
             return failure.outcome.code
 
-    return [greenlet.get() for greenlet in [gevent.spawn(one) for _ in range(count)]]
+    return [gevent.spawn(one) for _ in range(count)]
+
+
+def ask(token: SharedToken, count: int) -> list[str]:
+    return [greenlet.get() for greenlet in start(token, count)]
 
 
 def test_a_thousand_greenlets_fetch_one_token() -> None:
@@ -57,8 +66,13 @@ def test_ahead_of_its_end_one_renews_it_and_nobody_else_waits() -> None:
     server = Server(lifetime=200)
     token = SharedToken(server.fetch, ahead=300)
     assert token.get() == "token-1"
-    server.lifetime = 3_600
-    assert sorted(ask(token, 1_000)) == ["token-1"] * 999 + ["token-2"]
+    server.lifetime, server.held = 3_600, Event()
+    greenlets = start(token, 1_000)
+    done = gevent.joinall(greenlets, timeout=20, count=999)
+    assert [greenlet.value for greenlet in done] == ["token-1"] * 999
+    server.held.set()
+    assert sorted(greenlet.get() for greenlet in greenlets) == ["token-1"] * 999 + ["token-2"]
+    server.held = None
     assert set(ask(token, 10)) == {"token-2"}
     assert server.calls == 2
 
@@ -98,10 +112,13 @@ def test_a_refused_token_is_renewed_once() -> None:
 @pytest.mark.parametrize("interrupt", [gevent.GreenletExit(), gevent.Timeout()])
 def test_the_one_that_fetches_may_be_interrupted(interrupt: BaseException) -> None:
     server = Server()
+    server.held = Event()
     token = SharedToken(server.fetch)
     first = gevent.spawn(token.get)
-    gevent.sleep(0.01)
+    while not server.calls:
+        gevent.sleep(0)
     waiting = gevent.spawn(token.get)
-    gevent.sleep(0.01)
+    gevent.sleep(0)
     first.kill(interrupt, block=False)
+    server.held = None
     assert waiting.get(timeout=10) == "token-2"
