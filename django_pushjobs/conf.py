@@ -76,7 +76,7 @@ class Conf:
     RELAY_INTERVAL: float = 1.0
     #: how long a request is QUEUED before the relay checks whether its job still exists
     LOST_JOB_AFTER: float = 5.0
-    #: how long requests that ended are kept; 0: for ever
+    #: how long requests that ended are kept; 0: forever
     RETENTION: float = 0.0
     #: how long the API asks third parties to wait before they poll a request again
     POLL_INTERVAL: int = 1
@@ -90,8 +90,8 @@ class Conf:
     CALLBACK_RETENTION: int = 604_800
     #: for development: allow URLs chosen by others to be http and to lead to this machine
     INSECURE_DESTINATIONS: bool = False
-    #: calls a client may make in RATE_WINDOW; here and below 0 means no limit, and the client's own
-    #: limit takes precedence
+    #: calls a client may make in RATE_WINDOW; here and below, 0 means no limit, and a limit of the
+    #: client's own takes precedence
     RATE_LIMIT: int = 0
     #: the window of RATE_LIMIT
     RATE_WINDOW: int = 60

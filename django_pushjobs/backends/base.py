@@ -85,8 +85,8 @@ class BasePushBackend:
 
         Called if ``__init__`` has accepted the options, for what is suspicious or can only be
         judged as a whole. It must not use the network, the database or Redis. Extend what
-        ``super().check(**kwargs)`` returns, and give each message an id that
-        nobody else uses, such as ``sms.W001``; those of this package are ``django_pushjobs.W…``.
+        ``super().check(**kwargs)`` returns, and give each message an id that nobody else uses, such
+        as ``sms.W001``; those of this package are ``django_pushjobs.W…``.
         """
         job_timeout = conf().JOB_TIMEOUT
         if self.timeout is None or self.timeout < job_timeout:
