@@ -22,7 +22,7 @@ from .options import missing_extra, require_positive
 from .outcomes import Outcome, OutcomeClass, storable_id
 from .subscriptions import NoSubscription, Subscription
 from .vapid import Vapid
-from .webpush_answers import ROWS, reason_of
+from .webpush_answers import ROWS, is_windows, reason_of
 
 #: Bytes; RFC 8291, section 4: 4,096 less the header (86), the padding delimiter and the tag (17).
 MAX_PAYLOAD: Final = 3_993
@@ -148,20 +148,25 @@ class WebPushBackend(BasePushBackend):
             return self._refused(refused)
         except NoSubscription:
             return self.answers.outcome("bad_subscription")
-        request = self._request(subscription, authorization, plain, message, target)
         connections = self._origins[subscription.origin]
+        host = connections.host
+        head = headers(message, target, ttl=self._ttl)
+        if not int(head["TTL"]) and is_windows(host):
+            # Unless told otherwise it keeps messages, and refuses a TTL that says it must not.
+            head["X-WNS-Cache-Policy"] = "no-cache"
+        request = self._request(subscription, authorization, plain, head)
         try:
             reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
         except DestinationRefused as refused:
             return self._refused(refused)
         outcome = self.answers.outcome(
             reply.answer,
-            reason_of(reply.body),
+            reason_of(reply.answer, reply.body, host),
             # The URL of the message at the push service.
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(connections.host):
+        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(host):
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 
@@ -179,8 +184,7 @@ class WebPushBackend(BasePushBackend):
         subscription: Subscription,
         authorization: str,
         plain: bytes,
-        message: Message,
-        target: Target,
+        own: Mapping[str, str],
     ) -> bytes:
         body = encrypt(plain, subscription, self._encrypt)
         head = {
@@ -188,7 +192,7 @@ class WebPushBackend(BasePushBackend):
             "Authorization": authorization,
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            **headers(message, target, ttl=self._ttl),
+            **own,
         }
         return http_request(subscription.path, subscription.authority, head, body)
 
@@ -275,6 +279,7 @@ def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
     given = notification.override.get("headers")
     if isinstance(given, Mapping):
         own |= {name: str(given[name]) for name in given if not _header_problem(name, given[name])}
+        own["TTL"] = str(int(own["TTL"]))
     return own
 
 
@@ -307,4 +312,9 @@ def _header_problem(name: str, value: Any) -> str | None:
     form = _HEADERS.get(name)
     if form is None:
         return f"is not one of {', '.join(_HEADERS)}"
-    return None if form.fullmatch(str(value)) else "is not a valid value of this header"
+    if not form.fullmatch(str(value)):
+        return "is not a valid value of this header"
+    if name == "TTL" and int(value) > MAX_TTL:
+        # Push services refuse it in the same way as they refuse our credentials.
+        return f"is more than {MAX_TTL} seconds"
+    return None
