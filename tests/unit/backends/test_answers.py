@@ -53,8 +53,14 @@ EXPECTED = {
     },
     "fcm": {
         "ok": "200",
-        "drop": "404/UNREGISTERED 400/INVALID_REGISTRATION 403/SENDER_ID_MISMATCH",
-        "fail": "400/INVALID_ARGUMENT 413 400",
+        "drop": (
+            "404/UNREGISTERED 400/INVALID_REGISTRATION 403/SENDER_ID_MISMATCH "
+            "400/apns.BadDeviceToken 404/apns.Unregistered 404/apns.ExpiredToken 404/apns.410"
+        ),
+        "fail": (
+            "400/INVALID_ARGUMENT 413 400 400/apns.PayloadTooLarge 400/apns.BadPriority "
+            "400/apns.BadCollapseId 400/apns.other"
+        ),
         "config": (
             "403/PERMISSION_DENIED 401/UNAUTHENTICATED 401/THIRD_PARTY_AUTH_ERROR 401 403 404 "
             "bad_credentials"
