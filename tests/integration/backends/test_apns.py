@@ -166,6 +166,28 @@ def test_what_apns_would_refuse_is_refused_at_once(
         assert request.headers["authorization"] != "bearer mine"
 
 
+@pytest.mark.parametrize(
+    "topic",
+    [f"{TOPIC}.nope", f"{TOPIC}.", f"{TOPIC}.voip.voip", f"{TOPIC}voip", TOPIC.upper(), ".voip"],
+)
+def test_a_topic_that_is_not_ours_is_refused_at_once_and_never_sent(
+    peer: Peer, backend: APNsBackend, topic: str
+) -> None:
+    message = replace(MESSAGE, options={"apns": {"headers": {"apns-topic": topic}}})
+    (error,) = backend.validate(message)
+    assert error.pointer == "/options/apns/headers/apns-topic"
+    assert backend.push(message, target()).kind is OK
+    assert peer.received[0].headers["apns-topic"] == TOPIC
+
+
+@pytest.mark.parametrize("suffix", sorted(set(TOPIC_SUFFIXES.values())))
+def test_a_topic_with_a_known_suffix_is_ours(peer: Peer, backend: APNsBackend, suffix: str) -> None:
+    message = replace(MESSAGE, options={"apns": {"headers": {"apns-topic": TOPIC + suffix}}})
+    assert backend.validate(message) == []
+    assert backend.push(message, target()).kind is OK
+    assert peer.received[0].headers["apns-topic"] == TOPIC + suffix
+
+
 def test_a_voip_payload_may_be_larger(peer: Peer, backend: APNsBackend) -> None:
     options = {"apns": {"headers": {"apns-push-type": "voip"}}}
     message = replace(MESSAGE, body="x" * 4_800, options=options)
