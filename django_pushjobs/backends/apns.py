@@ -177,7 +177,7 @@ class APNsBackend(BasePushBackend):
                 return self.answers.outcome(error.word, detail=error.reason)
             reason, timestamp = reason_of(response.body)
             row = self.answers.row(response.status, reason)
-            # An expired token is no failure: push again with a new one.
+            # A token that was refused is not a failure yet: push again with a new one.
             if not (row.renews and self._token.renew(token)):
                 return self._outcome(response, reason, timestamp, target)
 

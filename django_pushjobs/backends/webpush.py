@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..exceptions import DestinationRefused, FieldError, pointer_to
-from ..transport.exchanges import exchange
+from ..transport.connections import Connections
+from ..transport.exchanges import Reply, exchange
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
@@ -154,14 +155,21 @@ class WebPushBackend(BasePushBackend):
         if not int(head["TTL"]) and is_windows(host):
             # Unless told otherwise it keeps messages, and refuses a TTL that says it must not.
             head["X-WNS-Cache-Policy"] = "no-cache"
-        request = self._request(subscription, authorization, plain, head)
+        body = encrypt(plain, subscription, self._encrypt)
         try:
-            reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
+            reply = self._post(connections, subscription, authorization, head, body)
+            reason = reason_of(reply.answer, reply.body, host)
+            renews = reply.answer != 201 and self.answers.row(reply.answer, reason).renews
+            if renews and self._vapid.renew(subscription.origin, authorization):
+                # The clock may have been wrong when the token was made.
+                authorization = self._vapid.authorization(subscription.origin)
+                reply = self._post(connections, subscription, authorization, head, body)
+                reason = reason_of(reply.answer, reply.body, host)
         except DestinationRefused as refused:
             return self._refused(refused)
         outcome = self.answers.outcome(
             reply.answer,
-            reason_of(reply.answer, reply.body, host),
+            reason,
             # The URL of the message at the push service.
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
@@ -179,14 +187,14 @@ class WebPushBackend(BasePushBackend):
     def _refused(self, refused: DestinationRefused) -> Outcome:
         return self.answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")
 
-    def _request(
+    def _post(
         self,
+        connections: Connections,
         subscription: Subscription,
         authorization: str,
-        plain: bytes,
         own: Mapping[str, str],
-    ) -> bytes:
-        body = encrypt(plain, subscription, self._encrypt)
+        body: bytes,
+    ) -> Reply:
         head = {
             "User-Agent": USER_AGENT,
             "Authorization": authorization,
@@ -194,7 +202,8 @@ class WebPushBackend(BasePushBackend):
             "Content-Type": "application/octet-stream",
             **own,
         }
-        return http_request(subscription.path, subscription.authority, head, body)
+        request = http_request(subscription.path, subscription.authority, head, body)
+        return exchange(connections, request, timeout=self.timeout, max_response=4_096)
 
 
 #: For measuring a payload before there is an address.

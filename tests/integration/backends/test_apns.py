@@ -229,8 +229,8 @@ ROWS = [
     *(
         (403, reason, CONFIG)
         for reason in (
-            *("InvalidProviderToken", "MissingProviderToken", "Forbidden", "BadCertificate"),
-            *("BadCertificateEnvironment", "UnrelatedKeyIdInToken", "BadEnvironmentKeyIdInToken"),
+            *("MissingProviderToken", "Forbidden", "BadCertificate", "BadCertificateEnvironment"),
+            *("UnrelatedKeyIdInToken", "BadEnvironmentKeyIdInToken"),
         )
     ),
     (429, "TooManyRequests", THROTTLE),
@@ -267,17 +267,20 @@ def test_the_settings_may_say_otherwise(peer: Peer) -> None:
     backend.close()
 
 
-def test_an_expired_token_is_renewed_once_and_the_push_made_again(peer: Peer) -> None:
+@pytest.mark.parametrize("reason", ["ExpiredProviderToken", "InvalidProviderToken"])
+def test_a_token_that_is_refused_is_renewed_once_and_the_push_made_again(
+    peer: Peer, reason: str
+) -> None:
     backend = APNsBackend(alias="a", **peer.options)
-    peer.script.append(Answer(403, "ExpiredProviderToken"))
+    peer.script.append(Answer(403, reason))
     to = target()
     assert backend.push(MESSAGE, to).kind is OK
     first, second = peer.received
     assert first.headers["authorization"] != second.headers["authorization"]
     assert first.headers["apns-id"] == second.headers["apns-id"] == str(to.delivery_id)
-    peer.script.append(Answer(403, "ExpiredProviderToken"))
+    peer.script.append(Answer(403, reason))
     outcome = backend.push(MESSAGE, target())
-    assert (outcome.kind, outcome.code) == (CONFIG, "ExpiredProviderToken")
+    assert (outcome.kind, outcome.code) == (CONFIG, reason)
     assert len(peer.received) == 3
     backend.close()
 

@@ -18,7 +18,7 @@ import gevent
 import gevent.pool
 import pytest
 
-from django_pushjobs.backends import Message, OutcomeClass, Target
+from django_pushjobs.backends import Message, OutcomeClass, Target, fcm_account
 from django_pushjobs.backends.fcm import FCMBackend, wire_format
 from tests.support.fcm import ANSWERS, FCM, PROJECT, error, fcm, tls
 from tests.support.peers import RESET, Reply
@@ -360,6 +360,24 @@ def test_a_token_that_is_refused_is_renewed_once(peer: FCM, backend: FCMBackend)
     outcomes = pool.map(lambda _: backend.push(MESSAGE, target()), range(100))
     assert {outcome.kind for outcome in outcomes} == {OutcomeClass.CONFIG}
     assert peer.token_calls == 2
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_that_is_set_meanwhile_neither_ends_a_token_nor_lets_it_live_on(
+    peer: FCM, backend: FCMBackend, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    class Clock:
+        monotonic = staticmethod(time.monotonic)
+
+        def time(self) -> float:
+            return time.time() + days * 86_400
+
+    monkeypatch.setattr(fcm_account, "time", Clock())
+    for _ in range(3):
+        assert backend.push(MESSAGE, target()).kind is OutcomeClass.OK
+    assert peer.token_calls == 1
+    assert backend.token._token is not None
+    assert 3_000 < backend.token._token.ends_at - time.monotonic() <= 3_600
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import ssl
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -298,14 +299,63 @@ def test_a_subscription_that_is_gone(service: PushService, backend: WebPushBacke
     assert backend.push(MESSAGE, target(address)).kind is OutcomeClass.DROP
 
 
-def test_another_key_is_refused(
-    service: PushService, certificate: tuple[ssl.SSLContext, str]
+class Clock:
+    """The clocks of :mod:`.vapid`: the one on the wall is ``ahead`` seconds ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@pytest.mark.parametrize("days", [3, 0.6, -3])
+def test_a_token_by_a_clock_that_was_wrong_does_not_live_on(
+    service: PushService, backend: WebPushBackend, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
-    backend = make(ca_file=certificate[1])
-    backend._vapid._headers[service.origin] = "vapid t=a.b.c,k=BBBB", 9e12
-    outcome = backend.push(MESSAGE, target(service.subscribe()))
-    assert outcome.kind is not OutcomeClass.OK
-    backend.close()
+    clock = Clock()
+    monkeypatch.setattr(vapid, "time", clock)
+    clock.ahead = days * 86_400
+    to = target(service.subscribe())
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.CONFIG
+    clock.ahead = 0
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.OK
+    (got,) = service.received
+    exp = service.authorizations[got.headers["authorization"]]["exp"]
+    assert exp <= time.time() + 86_400
+
+
+@pytest.mark.parametrize("answer", ["BadJwtToken", "errno-109", "401", "403"])
+def test_a_token_that_is_refused_is_made_anew_once(
+    service: PushService, backend: WebPushBackend, answer: str
+) -> None:
+    to = target(service.subscribe())
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.OK
+    refused = set(service.authorizations)
+    service.script = lambda received: (
+        ANSWERS[answer] if received.headers["authorization"] in refused else None
+    )
+    pool = gevent.pool.Pool(50)
+    outcomes = pool.map(lambda _: backend.push(MESSAGE, to), range(50))
+    assert {outcome.kind for outcome in outcomes} == {OutcomeClass.OK}
+    assert len(service.authorizations) == 2
+    # If they refuse every token, then our tokens are not the reason.
+    service.script = lambda received: ANSWERS[answer]
+    outcomes = pool.map(lambda _: backend.push(MESSAGE, to), range(50))
+    assert {outcome.kind for outcome in outcomes} == {OutcomeClass.CONFIG}
+    assert len(service.authorizations) == 2
+
+
+def test_a_token_is_not_made_anew_for_what_is_not_its_fault(
+    service: PushService, backend: WebPushBackend
+) -> None:
+    for answer in ("do-not-correspond", "public-key-mismatch", "400", "404", "errno-110", "500"):
+        service.script = lambda received, answer=answer: ANSWERS[answer]  # type: ignore[misc]
+        backend.push(MESSAGE, target(service.subscribe()))
+    assert len(service.authorizations) == 1
+    assert service.calls == 6
 
 
 def test_lost_connections_and_late_answers(service: PushService, backend: WebPushBackend) -> None:
