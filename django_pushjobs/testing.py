@@ -14,7 +14,7 @@ from uuid import uuid4
 from django.core.checks import CheckMessage
 
 from .backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, locmem
-from .backends.outcomes import MAX_CODE, MAX_PROVIDER_ID
+from .backends.outcomes import MAX_CODE, MAX_DETAIL, MAX_PROVIDER_ID, storable
 
 __all__ = ["BackendContract", "captured_pushes"]
 
@@ -221,8 +221,13 @@ class BackendContract:
         assert len(outcome.provider_id) <= MAX_PROVIDER_ID, (
             f"a provider's id has at most {MAX_PROVIDER_ID} characters"
         )
+        assert len(outcome.detail) <= MAX_DETAIL, f"a detail has at most {MAX_DETAIL} characters"
         wait = outcome.retry_after
         assert wait is None or (wait >= 0 and math.isfinite(wait)), "retry_after is in seconds"
+        assert storable(outcome) == outcome, (
+            "an outcome must not contain what a database cannot store: U+0000, lone surrogates, "
+            "and in a provider's id whatever is not printable"
+        )
         said = f"{outcome.code} {outcome.detail}"
         for secret in (self.address, self.message().title, self.message().body):
             assert secret not in said, "an outcome must not contain the payload or the address"

@@ -43,6 +43,8 @@ TOPIC_SUFFIXES: Final[Mapping[str, str]] = {
     "controls": ".push-type.controls",
     "widgets": ".push-type.widgets",
 }
+#: Each of them once; the first is that of the app itself.
+_SUFFIXES = tuple(dict.fromkeys(TOPIC_SUFFIXES.values()))
 #: Headers that a request may set by its options, and their syntax.
 _OVERRIDES = {
     "apns-push-type": re.compile("|".join(TOPIC_SUFFIXES)),
@@ -175,7 +177,7 @@ class APNsBackend(BasePushBackend):
                 return self.answers.outcome(error.word, detail=error.reason)
             reason, timestamp = reason_of(response.body)
             row = self.answers.row(response.status, reason)
-            # An expired token is no failure: push again with a new one.
+            # A token that was refused is not a failure yet: push again with a new one.
             if not (row.renews and self._token.renew(token)):
                 return self._outcome(response, reason, timestamp, target)
 
@@ -303,8 +305,9 @@ def _header_problem(name: str, value: Any, topic: str) -> str | None:
         return "has a value that APNs does not accept"
     if name == "apns-collapse-id" and len(text.encode()) > MAX_COLLAPSE_ID:
         return f"has more than {MAX_COLLAPSE_ID} bytes in UTF-8"
-    if name == "apns-topic" and text != topic and not text.startswith(f"{topic}."):
-        return "is not a topic of this app"
+    if name == "apns-topic" and text not in {topic + suffix for suffix in _SUFFIXES}:
+        # APNs refuses any other as it refuses wrong credentials.
+        return f"is not the topic of this app with one of its suffixes: {', '.join(_SUFFIXES[1:])}"
     return None
 
 

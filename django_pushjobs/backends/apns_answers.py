@@ -44,12 +44,13 @@ ROWS: Final = (
     Row("405", "MethodNotAllowed", FAIL, APNS),
     Row("413", "PayloadTooLarge", FAIL, APNS),
     Row("403", "ExpiredProviderToken", CONFIG, TOKENS, renews=True),
+    # Also the answer to one that was made by a clock that was wrong.
+    Row("403", "InvalidProviderToken", CONFIG, TOKENS, renews=True),
     *(
         Row("403", reason, CONFIG, APNS)
         for reason in (
-            *("InvalidProviderToken", "MissingProviderToken", "Forbidden", "BadCertificate"),
-            *("BadCertificateEnvironment", "UnrelatedKeyIdInToken"),
-            "BadEnvironmentKeyIdInToken",
+            *("MissingProviderToken", "Forbidden", "BadCertificate", "BadCertificateEnvironment"),
+            *("UnrelatedKeyIdInToken", "BadEnvironmentKeyIdInToken"),
         )
     ),
     Row("403", "", CONFIG, APNS),

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import jwt
 
+from .token_age import Made
+
 #: Seconds after which a token is replaced. APNs refuses tokens that are older than an hour, and a
 #: second one within 20 minutes.
 LIFETIME = 45 * 60
@@ -25,20 +27,29 @@ class ProviderToken:
     :param key_id: the id of the key, ten characters.
     :param team_id: the id of the team that the key belongs to, ten characters.
     :param clock: returns the seconds since the epoch.
+    :param steady: returns the seconds of a clock that nobody sets.
     :raises ValueError: ``key`` is not such a key.
     """
 
     def __init__(
-        self, *, key: str, key_id: str, team_id: str, clock: Callable[[], float] = time.time
+        self,
+        *,
+        key: str,
+        key_id: str,
+        team_id: str,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key = key
         self._key_id = key_id
         self._team_id = team_id
         self._clock = clock
+        self._steady = steady
         self._lock = threading.Lock()
         self._value = ""
-        self._issued = 0.0
-        self._renewed = -float(MIN_LIFETIME)
+        self._made = Made(0.0, 0.0)
+        #: By the steady clock: when one was made because APNs refused the one before.
+        self._renewed: float | None = None
         #: The number of tokens that have been made.
         self.minted = 0
         try:
@@ -48,15 +59,20 @@ class ProviderToken:
 
     def current(self) -> str:
         """Return the current token; a new one is made when it is time."""
-        if not 0 <= self._clock() - self._issued < LIFETIME or not self._value:
+        if not self._is_current():
             with self._lock:
                 # Another greenlet may have made it while this one waited for the lock.
-                if not 0 <= self._clock() - self._issued < LIFETIME or not self._value:
+                if not self._is_current():
                     self._mint()
         return self._value
 
+    def _is_current(self) -> bool:
+        return self._value != "" and self._made.is_younger(
+            LIFETIME, wall=self._clock(), steady=self._steady()
+        )
+
     def renew(self, refused: str) -> bool:
-        """Make a new token because APNs says that ``refused`` has expired.
+        """Make a new token because APNs says that ``refused`` has expired or is invalid.
 
         Returns False if that is useless: one was made for this reason less than 20 minutes ago, so
         our clock is wrong, and APNs would refuse another token so soon.
@@ -64,8 +80,8 @@ class ProviderToken:
         with self._lock:
             if self._value != refused:
                 return True  # another greenlet has made it
-            now = self._clock()
-            if 0 <= now - self._renewed < MIN_LIFETIME:
+            now = self._steady()
+            if self._renewed is not None and now < self._renewed + MIN_LIFETIME:
                 return False
             self._renewed = now
             self._mint()
@@ -73,8 +89,8 @@ class ProviderToken:
             return True
 
     def _mint(self) -> None:
-        self._issued = self._clock()
-        self._value = self._sign(int(self._issued))
+        self._made = Made(self._clock(), self._steady())
+        self._value = self._sign(int(self._made.wall))
         self.minted += 1
 
     def _sign(self, issued: int) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ..exceptions import FieldError, pointer_to
@@ -30,7 +31,9 @@ MAX_PAYLOAD: Final = 4_096
 MAX_TOPIC_PAYLOAD: Final = 2_048
 
 #: What a key of data must not be: https://firebase.google.com/docs/cloud-messaging/send/v1-api
-_RESERVED = re.compile(r"from|message_type|(?:google|gcm)[.].*", re.IGNORECASE | re.DOTALL)
+_RESERVED = re.compile(r"from|message_type|(?:google|gcm).*", re.IGNORECASE | re.DOTALL)
+#: What APNs says of a topic.
+_TOPICS = frozenset({"DeviceTokenNotForTopic", "BadTopic", "MissingTopic", "TopicDisallowed"})
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9:.-]{2,62}")
 _ADDRESSES = frozenset({"token", "topic", "condition"})
 
@@ -105,7 +108,11 @@ class FCMBackend(BasePushBackend):
         )
 
     def validate(self, message: Message) -> list[FieldError]:
-        errors = [*notifications.errors(message.options), *_data_errors(message.data)]
+        errors = [
+            *notifications.errors(message.options),
+            *_data_errors(message.data, "data"),
+            *_override_errors(message.options),
+        ]
         if errors:
             return errors
         size = _size(wire_format(message, _SOMEWHERE, ttl=self._ttl))
@@ -125,9 +132,13 @@ class FCMBackend(BasePushBackend):
         call = {"validate_only": True} if self._validate_only else {}
         body = _to_json({**call, "message": wire}).encode()
         try:
-            return self._send(body)
+            outcome = self._send(body)
         except TokenUnavailable as failure:
             return failure.outcome
+        if outcome.kind is OutcomeClass.CONFIG and outcome.code in _TOPICS and _has_topic(wire):
+            # The message has brought a topic of its own: nobody else is concerned.
+            return replace(outcome, kind=OutcomeClass.FAIL)
+        return outcome
 
     def close(self) -> None:
         self._api.close()
@@ -245,15 +256,33 @@ def _webpush(notification: Notification, target: Target, ttl: int) -> dict[str, 
     return wire
 
 
+def _has_topic(wire: Mapping[str, Any]) -> bool:
+    """Return whether a message says to APNs which app it is for; otherwise Firebase does."""
+    apns = wire.get("apns")
+    headers = apns.get("headers") if isinstance(apns, Mapping) else None
+    return isinstance(headers, Mapping) and any(name.lower() == "apns-topic" for name in headers)
+
+
 def _size(wire: Mapping[str, Any]) -> int:
     """Return the size in bytes of the payload: what is for the device, not for the providers."""
     return payload_size({name: wire[name] for name in ("notification", "data") if name in wire})
 
 
-def _data_errors(data: Mapping[str, Any]) -> Iterator[FieldError]:
+def _data_errors(data: Mapping[str, Any], *path: str) -> Iterator[FieldError]:
     for name in data:
         if _RESERVED.fullmatch(name):
-            yield FieldError(pointer_to("data", name), "is a name that FCM reserves", "reserved")
+            yield FieldError(pointer_to(*path, name), "is a name that FCM reserves", "reserved")
+
+
+def _override_errors(options: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Yield the names of data that FCM reserves in what is passed through."""
+    given = options.get("fcm")
+    for path in (("data",), ("android", "data"), ("webpush", "data")):
+        data = given
+        for name in path:
+            data = data.get(name) if isinstance(data, Mapping) else None
+        if isinstance(data, Mapping):
+            yield from _data_errors(data, "options", "fcm", *path)
 
 
 def _text(value: Any) -> str:

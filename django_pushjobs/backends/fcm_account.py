@@ -16,6 +16,11 @@ from .answers import Answers
 from .options import missing_extra
 from .shared_token import Token, TokenUnavailable
 
+#: Seconds that an access token is usually valid, and the most that Google can be told to allow:
+#: https://cloud.google.com/iam/docs/create-short-lived-credentials-direct#sa-credentials-oauth
+LIFETIME = 3_600.0
+MAX_LIFETIME = 43_200.0
+
 _MAX_RESPONSE = 65_536
 
 
@@ -78,9 +83,12 @@ class ServiceAccount:
             word = "bad_credentials" if refused else "no_token"
             raise TokenUnavailable(self._answers.outcome(word)) from None
         expiry: datetime | None = self._credentials.expiry
-        seconds = 3_600.0
+        seconds = 0.0
         if expiry is not None:
             seconds = expiry.replace(tzinfo=UTC).timestamp() - time.time()
+        if not 0 < seconds <= MAX_LIFETIME:
+            # The clock was set meanwhile, or Google did not say.
+            seconds = LIFETIME
         return Token(str(self._credentials.token), time.monotonic() + seconds)
 
     def close(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from . import apns_answers
 from .answers import Row
 from .http_answers import NO_ANSWER
 from .outcomes import OutcomeClass
@@ -17,8 +18,33 @@ FCM: Final = "https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode"
 ERRORS: Final = "https://firebase.google.com/docs/cloud-messaging/error-codes"
 SCALE: Final = "https://firebase.google.com/docs/cloud-messaging/scale-fcm"
 
+#: Starts a reason of ours for what APNs said to FCM: ``apns.BadPriority``, or ``apns.410`` if the
+#: status alone is known.
+OF_APNS: Final = "apns."
+APNS_OTHER: Final = f"{OF_APNS}other"
+
+
+def _of_apns() -> Iterator[Row]:
+    """Yield the rows of APNs as answers of FCM. The provider token is Google's to renew."""
+    for row in apns_answers.ROWS:
+        if not row.answer[0].isdigit() or row.answer == "200":
+            continue
+        said = row.reason or row.answer
+        yield Row(
+            *("*", f"{OF_APNS}{said}", row.kind, row.source),
+            f"APNs answered {{provider}}: {row.answer} {row.reason}".rstrip(),
+            code=row.reason,
+            wait=row.wait,
+        )
+    yield Row("*", APNS_OTHER, FAIL, apns_answers.APNS, "APNs refused the message of {provider}")
+
+
+_APNS_ROWS: Final = tuple(_of_apns())
+_APNS_REASONS: Final = frozenset(row.reason for row in _APNS_ROWS)
+
 ROWS: Final = (
     *NO_ANSWER,
+    *_APNS_ROWS,
     Row("200", "", OK, FCM),
     Row("404", "UNREGISTERED", DROP, FCM),
     # 400 INVALID_ARGUMENT has two meanings, see reason_of().
@@ -59,7 +85,8 @@ def reason_of(answer: int | str, body: bytes) -> tuple[str, list[str]]:
     """Return the reason of an error, and the fields that it is about.
 
     FCM answers INVALID_ARGUMENT to an invalid token as well as to an invalid message. Only the
-    details tell which, and a wrong message must not drop a live device.
+    details tell which, and a wrong message must not drop a live device. If FCM passes on an answer
+    of APNs, that decides.
 
     https://firebase.google.com/docs/cloud-messaging/error-codes
     """
@@ -69,6 +96,9 @@ def reason_of(answer: int | str, body: bytes) -> tuple[str, list[str]]:
         status = str(error.get("status", ""))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return "", []
+    for detail in details:
+        if _is(detail, "ApnsError"):
+            return _apns_reason(detail), []
     codes = [str(d.get("errorCode", "")) for d in details if _is(d, "FcmError")]
     found = [v for d in details if _is(d, "BadRequest") for v in d.get("fieldViolations") or ()]
     fields = [str(v.get("field", "")) for v in found if isinstance(v, dict)]
@@ -80,6 +110,19 @@ def reason_of(answer: int | str, body: bytes) -> tuple[str, list[str]]:
         return "INVALID_REGISTRATION", []
     shown = [match[0] for field in fields if (match := _FIELD.match(field))]
     return "INVALID_ARGUMENT", sorted(set(shown))
+
+
+def _apns_reason(detail: Mapping[str, Any]) -> str:
+    """Return our reason for a detail ``ApnsError``.
+
+    https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode#apnserror
+    """
+    status = detail.get("statusCode")
+    statuses = (status, f"{status // 100}xx") if isinstance(status, int) else ()
+    for said in (detail.get("reason"), *statuses):
+        if (reason := f"{OF_APNS}{said}") in _APNS_REASONS:
+            return reason
+    return APNS_OTHER
 
 
 def _is(detail: Mapping[str, Any], kind: str) -> bool:

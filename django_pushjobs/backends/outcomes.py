@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-#: Characters; the most that can be stored.
+#: Characters; the most that is stored.
 MAX_CODE: Final = 64
 MAX_PROVIDER_ID: Final = 255
+MAX_DETAIL: Final = 2_000
+
+#: What PostgreSQL cannot store in a text: U+0000, and surrogates, which are not valid in UTF-8.
+_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class OutcomeClass(StrEnum):
@@ -36,7 +42,8 @@ class Outcome:
     :param kind: what to do now.
     :param code: the reason in a word, for programs: ``http_503``, ``timeout``, ``Unregistered``;
         at most :data:`MAX_CODE` characters.
-    :param detail: the reason in a sentence, for people; never contains the payload or the address.
+    :param detail: the reason in a sentence, for people; at most :data:`MAX_DETAIL` characters;
+        never contains the payload or the address.
     :param provider_id: the id that the provider gave to the message; at most
         :data:`MAX_PROVIDER_ID` characters.
     :param retry_after: seconds that the provider asked us to wait.
@@ -66,3 +73,69 @@ def storable_id(value: object) -> str:
     if isinstance(value, str) and len(value) <= MAX_PROVIDER_ID and value.isprintable():
         return value
     return ""
+
+
+def storable_text(value: object, limit: int) -> str:
+    """Return ``value`` as a text of at most ``limit`` characters that any database can store.
+
+    Characters that it cannot store become U+FFFD; None becomes "".
+    """
+    text = "" if value is None else value if isinstance(value, str) else str(value)
+    if len(text) > limit:
+        text = f"{text[: limit - 1]}…"
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable(outcome: Outcome) -> Outcome:
+    """Return ``outcome``, or one that says the same and can be stored.
+
+    Backends may be third-party code that passes on whatever its provider said. The push has been
+    made: what became of it must not be lost because of a character. An id that cannot be stored is
+    left out, since a part of it would be the id of something else.
+
+    :raises TypeError: it is not an outcome.
+    :raises ValueError: its kind is not one of :class:`OutcomeClass`.
+    """
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"push() must return an Outcome, not {type(outcome).__name__}")
+    if _is_storable(outcome):
+        return outcome
+    provider_id = outcome.provider_id
+    if not isinstance(provider_id, str):
+        provider_id = "" if provider_id is None else str(provider_id)
+    return replace(
+        outcome,
+        kind=OutcomeClass(outcome.kind),
+        code=storable_text(outcome.code, MAX_CODE),
+        detail=storable_text(outcome.detail, MAX_DETAIL),
+        provider_id=storable_id(provider_id),
+        retry_after=_seconds(outcome.retry_after),
+        unknown=bool(outcome.unknown),
+    )
+
+
+def _is_storable(outcome: Outcome) -> bool:
+    """Return whether nothing needs to be changed; quickly, since it usually is so."""
+    code, detail, provider_id = outcome.code, outcome.detail, outcome.provider_id
+    wait = outcome.retry_after
+    return (
+        type(outcome.kind) is OutcomeClass
+        and type(outcome.unknown) is bool
+        and isinstance(code, str)
+        and isinstance(detail, str)
+        and isinstance(provider_id, str)
+        and len(code) <= MAX_CODE
+        and len(detail) <= MAX_DETAIL
+        and len(provider_id) <= MAX_PROVIDER_ID
+        and code.isprintable()
+        and detail.isprintable()
+        and provider_id.isprintable()
+        and (wait is None or (isinstance(wait, int | float) and 0 <= wait < math.inf))
+    )
+
+
+def _seconds(wait: object) -> float | None:
+    """Return ``wait`` if it is a number of seconds, else None."""
+    if isinstance(wait, int | float) and 0 <= wait < math.inf:
+        return wait
+    return None

@@ -12,8 +12,10 @@ from .outcomes import Outcome
 
 #: Seconds before its expiry at which a token is renewed, while it is still valid.
 AHEAD: Final = 300.0
-#: Seconds to wait after a fetch that failed, and between two refused tokens.
+#: Seconds to wait after a fetch that failed.
 REST: Final = 10.0
+#: Seconds between two tokens that are fetched because the provider refused the one before.
+REFUSED_REST: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,26 @@ class SharedToken:
     :param fetch: returns a new token, or raises :class:`TokenUnavailable`.
     :param ahead: seconds, see :data:`AHEAD`.
     :param rest: seconds, see :data:`REST`.
+    :param refused_rest: seconds, see :data:`REFUSED_REST`.
     """
 
     def __init__(
-        self, fetch: Callable[[], Token], *, ahead: float = AHEAD, rest: float = REST
+        self,
+        fetch: Callable[[], Token],
+        *,
+        ahead: float = AHEAD,
+        rest: float = REST,
+        refused_rest: float = REFUSED_REST,
     ) -> None:
         self._fetch = fetch
         self._ahead = ahead
         self._rest = rest
+        self._refused_rest = refused_rest
         self._turn = Lock()
         self._token: Token | None = None
         self._failure: TokenUnavailable | None = None
         self._resting_until = 0.0
-        self._refused_at = -rest
+        self._refused_at = -refused_rest
 
     def get(self) -> str:
         """Return a valid token.
@@ -87,12 +96,13 @@ class SharedToken:
         """Note that the provider refused ``value``; return whether another token is worth a try.
 
         It is if another greenlet has renewed the token meanwhile, or if the last refusal was more
-        than ``rest`` seconds ago: if the provider refuses every token, we do not keep fetching.
+        than ``refused_rest`` seconds ago: if the provider refuses every token, we do not keep
+        fetching.
         """
         token, now = self._token, time.monotonic()
         if token is None or token.value != value:
             return True
-        if now < self._refused_at + self._rest:
+        if now < self._refused_at + self._refused_rest:
             return False
         self._refused_at, self._token = now, None
         return True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from .options import missing_extra
 from .subscriptions import NoSubscription
+from .token_age import Made
 
 if TYPE_CHECKING:
     from py_vapid import Vapid02
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 LIFETIME: Final = 43_200
 #: Seconds after which a token is replaced; Apple asks for at most one per hour.
 RENEW_AFTER: Final = 21_600
+MIN_LIFETIME: Final = 3_600
 #: The most tokens that are kept, one per origin.
 KEPT: Final = 1_000
 
@@ -40,8 +42,10 @@ class Vapid:
         if match is None or _UNRESOLVABLE.fullmatch(match["host"]):
             raise ValueError("subject must be a mailto: or https: URL with a public host")
         self._subject = subject
-        #: Maps an origin to the header, and the time at which it is replaced.
-        self._headers: dict[str, tuple[str, float]] = {}
+        #: Maps an origin to the header, and when it was made.
+        self._headers: dict[str, tuple[str, Made]] = {}
+        #: Maps an origin to when it refused a token, in the seconds of ``time.monotonic()``.
+        self._refused: dict[str, float] = {}
 
     def authorization(self, origin: str) -> str:
         """Return the header Authorization for ``origin``.
@@ -49,8 +53,8 @@ class Vapid:
         :raises NoSubscription: no token can be signed for it.
         """
         kept = self._headers.get(origin)
-        now = time.time()
-        if kept is not None and now < kept[1]:
+        now, steady = time.time(), time.monotonic()
+        if kept is not None and kept[1].is_younger(RENEW_AFTER, wall=now, steady=steady):
             return kept[0]
         from py_vapid import VapidException
 
@@ -61,8 +65,27 @@ class Vapid:
             raise NoSubscription("no token can be signed for this origin") from error
         if len(self._headers) >= KEPT:
             self._headers.clear()
-        self._headers[origin] = header, now + RENEW_AFTER
+        self._headers[origin] = header, Made(now, steady)
         return header
+
+    def renew(self, origin: str, refused: str) -> bool:
+        """Note that ``origin`` refused the header ``refused``; return whether another is worth a
+        try.
+
+        It is if another greenlet has had a new one made meanwhile, or if that has not been done
+        within the last hour: if a push service refuses every token, the token is not the reason.
+        """
+        kept = self._headers.get(origin)
+        if kept is not None and kept[0] != refused:
+            return True
+        now = time.monotonic()
+        if (last := self._refused.get(origin)) is not None and now < last + MIN_LIFETIME:
+            return False
+        if len(self._refused) >= KEPT:
+            self._refused.clear()
+        self._refused[origin] = now
+        self._headers.pop(origin, None)
+        return True
 
 
 def load(private_key: str) -> Vapid02:

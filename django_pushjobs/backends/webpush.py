@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..exceptions import DestinationRefused, FieldError, pointer_to
-from ..transport.exchanges import exchange
+from ..transport.connections import Connections
+from ..transport.exchanges import Reply, exchange
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
@@ -22,7 +23,7 @@ from .options import missing_extra, require_positive
 from .outcomes import Outcome, OutcomeClass, storable_id
 from .subscriptions import NoSubscription, Subscription
 from .vapid import Vapid
-from .webpush_answers import ROWS, reason_of
+from .webpush_answers import ROWS, is_windows, reason_of
 
 #: Bytes; RFC 8291, section 4: 4,096 less the header (86), the padding delimiter and the tag (17).
 MAX_PAYLOAD: Final = 3_993
@@ -148,20 +149,32 @@ class WebPushBackend(BasePushBackend):
             return self._refused(refused)
         except NoSubscription:
             return self.answers.outcome("bad_subscription")
-        request = self._request(subscription, authorization, plain, message, target)
         connections = self._origins[subscription.origin]
+        host = connections.host
+        head = headers(message, target, ttl=self._ttl)
+        if not int(head["TTL"]) and is_windows(host):
+            # Unless told otherwise it keeps messages, and refuses a TTL that says it must not.
+            head["X-WNS-Cache-Policy"] = "no-cache"
+        body = encrypt(plain, subscription, self._encrypt)
         try:
-            reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
+            reply = self._post(connections, subscription, authorization, head, body)
+            reason = reason_of(reply.answer, reply.body, host)
+            renews = reply.answer != 201 and self.answers.row(reply.answer, reason).renews
+            if renews and self._vapid.renew(subscription.origin, authorization):
+                # The clock may have been wrong when the token was made.
+                authorization = self._vapid.authorization(subscription.origin)
+                reply = self._post(connections, subscription, authorization, head, body)
+                reason = reason_of(reply.answer, reply.body, host)
         except DestinationRefused as refused:
             return self._refused(refused)
         outcome = self.answers.outcome(
             reply.answer,
-            reason_of(reply.body),
+            reason,
             # The URL of the message at the push service.
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(connections.host):
+        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(host):
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 
@@ -174,23 +187,23 @@ class WebPushBackend(BasePushBackend):
     def _refused(self, refused: DestinationRefused) -> Outcome:
         return self.answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")
 
-    def _request(
+    def _post(
         self,
+        connections: Connections,
         subscription: Subscription,
         authorization: str,
-        plain: bytes,
-        message: Message,
-        target: Target,
-    ) -> bytes:
-        body = encrypt(plain, subscription, self._encrypt)
+        own: Mapping[str, str],
+        body: bytes,
+    ) -> Reply:
         head = {
             "User-Agent": USER_AGENT,
             "Authorization": authorization,
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            **headers(message, target, ttl=self._ttl),
+            **own,
         }
-        return http_request(subscription.path, subscription.authority, head, body)
+        request = http_request(subscription.path, subscription.authority, head, body)
+        return exchange(connections, request, timeout=self.timeout, max_response=4_096)
 
 
 #: For measuring a payload before there is an address.
@@ -275,6 +288,7 @@ def headers(message: Message, target: Target, *, ttl: int) -> dict[str, str]:
     given = notification.override.get("headers")
     if isinstance(given, Mapping):
         own |= {name: str(given[name]) for name in given if not _header_problem(name, given[name])}
+        own["TTL"] = str(int(own["TTL"]))
     return own
 
 
@@ -307,4 +321,9 @@ def _header_problem(name: str, value: Any) -> str | None:
     form = _HEADERS.get(name)
     if form is None:
         return f"is not one of {', '.join(_HEADERS)}"
-    return None if form.fullmatch(str(value)) else "is not a valid value of this header"
+    if not form.fullmatch(str(value)):
+        return "is not a valid value of this header"
+    if name == "TTL" and int(value) > MAX_TTL:
+        # Push services refuse it in the same way as they refuse our credentials.
+        return f"is more than {MAX_TTL} seconds"
+    return None

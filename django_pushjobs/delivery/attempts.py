@@ -11,10 +11,14 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from .. import recipients, sentry
 from ..backends import BasePushBackend, Message, Outcome, Target, backends
+from ..backends.outcomes import storable
 from ..broker.queues import JobTimeout
 from ..conf import conf
+from ..db.group_commit import UNAVAILABLE
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
 from ..limits import throttle
@@ -25,6 +29,7 @@ from . import parts
 from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
 from .requests import Claim, ClaimedRequest
+from .results import Settlement
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +69,27 @@ def deliver(request_id: UUID) -> Status | None:
 
 
 def _settle(claim: Claim, report: Report) -> Status | None:
-    settled = ledger().settle(settlement_of(claim, report, datetime.now(UTC)))
+    settled = _written(settlement_of(claim, report, datetime.now(UTC)))
     if settled is None:
         return None
     if not settled.is_part:
         send_finished([settled])
     return settled.status
+
+
+def _written(settlement: Settlement) -> Settlement | None:
+    """Write a result, without its texts if the database refuses them: the pushes were made."""
+    try:
+        return ledger().settle(settlement)
+    except (DatabaseError, ValueError, TypeError) as error:
+        if isinstance(error, UNAVAILABLE):
+            raise
+        logger.exception(
+            "Push request %s: its result cannot be stored; storing it without its texts",
+            settlement.request_id,
+        )
+        sentry.capture(error)
+        return ledger().settle(settlement.without_texts())
 
 
 class Pusher:
@@ -163,7 +183,8 @@ class Pusher:
         started_at = datetime.now(UTC)
         self._begun.add(target.delivery_id)
         try:
-            outcome = backend.push(message, target)
+            # Only here does an outcome enter: from here on it can be stored, whoever made it.
+            outcome = storable(backend.push(message, target))
         except JobTimeout:
             raise
         except Exception as error:

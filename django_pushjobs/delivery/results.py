@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from ..backends.outcomes import MAX_CODE, storable_text
 from ..events.change import Change
 from ..models import AttemptEnd
+from ..recipients import MAX_ADDRESS
 from ..states import DeliveryStatus, Status
+
+_WORD: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_CODE}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,31 @@ class Settlement(Change):
             next_attempt_at=None,
         )
 
+    def without_texts(self) -> Settlement:
+        """Return the same result without what others have said, for a database that refuses it.
+
+        Statuses and counts remain, and so do codes that are plain words.
+        """
+        codes: Counter[str] = Counter()
+        for code, count in self.codes.items():
+            codes[_word(code)] += count
+        return replace(
+            self,
+            error_code=_word(self.error_code),
+            error="",
+            codes=codes,
+            deliveries=[
+                replace(
+                    result,
+                    address=storable_text(result.address, MAX_ADDRESS),
+                    provider_id="",
+                    error_code=_word(result.error_code),
+                    error="",
+                )
+                for result in self.deliveries
+            ],
+        )
+
     def columns(self) -> dict[str, Any]:
         """Return what it writes into the row, besides the status."""
         return {
@@ -84,3 +115,8 @@ class Settlement(Change):
             *self.counts.values(),
             *self.codes.items(),
         )
+
+
+def _word(code: str) -> str:
+    """Return ``code`` if it is a word that any database can store."""
+    return code if not code or _WORD.fullmatch(code) else "unstorable"

@@ -35,6 +35,7 @@ SCOPES = {
 AUDIENCE = "https://oauth2.googleapis.com/token"
 EMAIL = f"push@{PROJECT}.iam.gserviceaccount.com"
 _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+_APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
 _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 _MEMBERS = {
     *("token", "topic", "condition", "notification", "data", "android", "apns", "webpush"),
@@ -43,11 +44,19 @@ _MEMBERS = {
 
 
 def error(
-    status: int, name: str, *, code: str = "", fields: tuple[str, ...] = (), **headers: str
+    status: int,
+    name: str,
+    *,
+    code: str = "",
+    fields: tuple[str, ...] = (),
+    apns: tuple[int, str] | None = None,
+    **headers: str,
 ) -> Reply:
     details: list[dict[str, Any]] = []
     if code:
         details.append({"@type": _FCM_ERROR, "errorCode": code})
+    if apns is not None:
+        details.append({"@type": _APNS_ERROR, "statusCode": apns[0], "reason": apns[1]})
     if fields:
         violations = [{"field": one, "description": "Invalid value"} for one in fields]
         details.append({"@type": _BAD_REQUEST, "fieldViolations": violations})

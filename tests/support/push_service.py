@@ -38,6 +38,25 @@ ANSWERS: dict[str, Reply] = {
     "404": Reply(404),
     "410": Reply(410),
     "mismatch": as_json(400, {"reason": "VapidPkHashMismatch"}),
+    # What Chrome's push service really says, as text/plain.
+    "do-not-correspond": Reply(
+        403,
+        b"the VAPID credentials in the authorization header do not correspond to the credentials "
+        b"used to create the subscriptions.\n",
+    ),
+    # What Mozilla's really says.
+    "public-key-mismatch": as_json(
+        401,
+        {
+            "code": 401,
+            "errno": 109,
+            "error": "Unauthorized",
+            "message": "VAPID public key mismatch",
+            "more_info": "http://autopush.readthedocs.io/en/latest/http.html#error-codes",
+        },
+    ),
+    "406": Reply(406, headers={"Retry-After": "75"}),
+    "errno-112": as_json(400, {"code": 400, "errno": 112, "error": "Bad Request"}),
     "400": Reply(400),
     "401": Reply(401),
     "403": Reply(403),

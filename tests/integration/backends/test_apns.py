@@ -166,6 +166,28 @@ def test_what_apns_would_refuse_is_refused_at_once(
         assert request.headers["authorization"] != "bearer mine"
 
 
+@pytest.mark.parametrize(
+    "topic",
+    [f"{TOPIC}.nope", f"{TOPIC}.", f"{TOPIC}.voip.voip", f"{TOPIC}voip", TOPIC.upper(), ".voip"],
+)
+def test_a_topic_that_is_not_ours_is_refused_at_once_and_never_sent(
+    peer: Peer, backend: APNsBackend, topic: str
+) -> None:
+    message = replace(MESSAGE, options={"apns": {"headers": {"apns-topic": topic}}})
+    (error,) = backend.validate(message)
+    assert error.pointer == "/options/apns/headers/apns-topic"
+    assert backend.push(message, target()).kind is OK
+    assert peer.received[0].headers["apns-topic"] == TOPIC
+
+
+@pytest.mark.parametrize("suffix", sorted(set(TOPIC_SUFFIXES.values())))
+def test_a_topic_with_a_known_suffix_is_ours(peer: Peer, backend: APNsBackend, suffix: str) -> None:
+    message = replace(MESSAGE, options={"apns": {"headers": {"apns-topic": TOPIC + suffix}}})
+    assert backend.validate(message) == []
+    assert backend.push(message, target()).kind is OK
+    assert peer.received[0].headers["apns-topic"] == TOPIC + suffix
+
+
 def test_a_voip_payload_may_be_larger(peer: Peer, backend: APNsBackend) -> None:
     options = {"apns": {"headers": {"apns-push-type": "voip"}}}
     message = replace(MESSAGE, body="x" * 4_800, options=options)
@@ -207,8 +229,8 @@ ROWS = [
     *(
         (403, reason, CONFIG)
         for reason in (
-            *("InvalidProviderToken", "MissingProviderToken", "Forbidden", "BadCertificate"),
-            *("BadCertificateEnvironment", "UnrelatedKeyIdInToken", "BadEnvironmentKeyIdInToken"),
+            *("MissingProviderToken", "Forbidden", "BadCertificate", "BadCertificateEnvironment"),
+            *("UnrelatedKeyIdInToken", "BadEnvironmentKeyIdInToken"),
         )
     ),
     (429, "TooManyRequests", THROTTLE),
@@ -245,17 +267,20 @@ def test_the_settings_may_say_otherwise(peer: Peer) -> None:
     backend.close()
 
 
-def test_an_expired_token_is_renewed_once_and_the_push_made_again(peer: Peer) -> None:
+@pytest.mark.parametrize("reason", ["ExpiredProviderToken", "InvalidProviderToken"])
+def test_a_token_that_is_refused_is_renewed_once_and_the_push_made_again(
+    peer: Peer, reason: str
+) -> None:
     backend = APNsBackend(alias="a", **peer.options)
-    peer.script.append(Answer(403, "ExpiredProviderToken"))
+    peer.script.append(Answer(403, reason))
     to = target()
     assert backend.push(MESSAGE, to).kind is OK
     first, second = peer.received
     assert first.headers["authorization"] != second.headers["authorization"]
     assert first.headers["apns-id"] == second.headers["apns-id"] == str(to.delivery_id)
-    peer.script.append(Answer(403, "ExpiredProviderToken"))
+    peer.script.append(Answer(403, reason))
     outcome = backend.push(MESSAGE, target())
-    assert (outcome.kind, outcome.code) == (CONFIG, "ExpiredProviderToken")
+    assert (outcome.kind, outcome.code) == (CONFIG, reason)
     assert len(peer.received) == 3
     backend.close()
 

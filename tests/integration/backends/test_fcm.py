@@ -18,9 +18,9 @@ import gevent
 import gevent.pool
 import pytest
 
-from django_pushjobs.backends import Message, OutcomeClass, Target
+from django_pushjobs.backends import Message, OutcomeClass, Target, fcm_account
 from django_pushjobs.backends.fcm import FCMBackend, wire_format
-from tests.support.fcm import ANSWERS, FCM, PROJECT, fcm, tls
+from tests.support.fcm import ANSWERS, FCM, PROJECT, error, fcm, tls
 from tests.support.peers import RESET, Reply
 
 MESSAGE = Message(
@@ -195,6 +195,84 @@ def test_every_answer_has_its_test() -> None:
     assert {row[0] for row in marks[0].args[1]} == ANSWERS.keys()
 
 
+#: What FCM wraps into INVALID_ARGUMENT and its like, and what becomes of the address.
+APNS_ERRORS = [
+    (400, "DeviceTokenNotForTopic", OutcomeClass.CONFIG),
+    (400, "BadTopic", OutcomeClass.CONFIG),
+    (413, "PayloadTooLarge", OutcomeClass.FAIL),
+    (400, "BadPriority", OutcomeClass.FAIL),
+    (400, "BadCollapseId", OutcomeClass.FAIL),
+    (400, "BadExpirationDate", OutcomeClass.FAIL),
+    (400, "PayloadEmpty", OutcomeClass.FAIL),
+    (400, "BadDeviceToken", OutcomeClass.DROP),
+    (410, "Unregistered", OutcomeClass.DROP),
+    (403, "InvalidProviderToken", OutcomeClass.CONFIG),
+    (429, "TooManyRequests", OutcomeClass.THROTTLE),
+    (503, "ServiceUnavailable", OutcomeClass.RECONNECT),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "kind"), APNS_ERRORS, ids=[r[1] for r in APNS_ERRORS])
+@pytest.mark.parametrize(
+    ("answer", "name", "code"),
+    [
+        (400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
+        (404, "NOT_FOUND", "UNREGISTERED"),
+    ],
+)
+def test_what_apns_said_decides(
+    peer: FCM,
+    backend: FCMBackend,
+    answer: int,
+    name: str,
+    code: str,
+    status: int,
+    reason: str,
+    kind: OutcomeClass,
+) -> None:
+    peer.script = lambda message: error(answer, name, code=code, apns=(status, reason))
+    outcome = backend.push(MESSAGE, target())
+    assert (outcome.kind, outcome.code) == (kind, reason)
+    assert reason in outcome.detail
+    assert peer.token_calls == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, OutcomeClass.FAIL),
+        (410, OutcomeClass.DROP),
+        (429, OutcomeClass.THROTTLE),
+        (502, OutcomeClass.RECONNECT),
+        ("410", OutcomeClass.FAIL),
+        (None, OutcomeClass.FAIL),
+    ],
+)
+def test_a_reason_of_apns_that_is_new(
+    peer: FCM, backend: FCMBackend, status: Any, kind: OutcomeClass
+) -> None:
+    peer.script = lambda message: error(
+        *(400, "INVALID_ARGUMENT"), code="INVALID_ARGUMENT", apns=(status, "alice-at-home")
+    )
+    outcome = backend.push(MESSAGE, target())
+    assert outcome.kind is kind
+    assert "alice" not in repr(outcome)
+
+
+@pytest.mark.parametrize("name", ["apns-topic", "Apns-Topic"])
+def test_a_topic_that_a_message_brings_is_its_own_fault(
+    peer: FCM, backend: FCMBackend, name: str
+) -> None:
+    peer.script = lambda message: error(
+        *(400, "INVALID_ARGUMENT"), code="INVALID_ARGUMENT", apns=(400, "TopicDisallowed")
+    )
+    override = {"apns": {"headers": {name: "com.example.app.nope"}}}
+    outcome = backend.push(replace(MESSAGE, options={"fcm": override}), target())
+    assert (outcome.kind, outcome.code) == (OutcomeClass.FAIL, "TopicDisallowed")
+    assert backend.push(MESSAGE, target()).kind is OutcomeClass.CONFIG
+
+
 def test_a_field_at_fault_is_named_but_no_key_of_the_data(peer: FCM, backend: FCMBackend) -> None:
     peer.script = lambda message: ANSWERS["INVALID_FIELD"]
     assert "message.android.ttl" in backend.push(MESSAGE, target()).detail
@@ -238,10 +316,24 @@ def test_a_payload_above_the_limit_says_its_size(backend: FCMBackend, peer: FCM)
     assert peer.messages == []
 
 
-@pytest.mark.parametrize("name", ["from", "google.a", "gcm.notification.x", "message_type"])
+@pytest.mark.parametrize(
+    "name",
+    ["from", "google.a", "googled", "gcm.notification.x", "gcm", "gcm_id", "message_type"],
+)
 def test_names_that_fcm_keeps_for_itself(backend: FCMBackend, name: str) -> None:
-    (error,) = backend.validate(replace(MESSAGE, data={name: "1"}))
-    assert (error.pointer, error.code) == (f"/data/{name}", "reserved")
+    (problem,) = backend.validate(replace(MESSAGE, data={name: "1"}))
+    assert (problem.pointer, problem.code) == (f"/data/{name}", "reserved")
+    for path in ("data", "android/data", "webpush/data"):
+        override: dict[str, Any] = {name: "1"}
+        for member in reversed(path.split("/")):
+            override = {member: override}
+        (problem,) = backend.validate(replace(MESSAGE, options={"fcm": override}))
+        assert problem.pointer == f"/options/fcm/{path}/{name}"
+
+
+@pytest.mark.parametrize("name", ["from_whom", "a.google", "message_types", "Grüße", ""])
+def test_names_that_fcm_leaves_to_us(backend: FCMBackend, name: str) -> None:
+    assert backend.validate(replace(MESSAGE, data={name: "1"})) == []
 
 
 def test_a_thousand_greenlets_at_expiry_cause_one_refresh(peer: FCM, backend: FCMBackend) -> None:
@@ -268,6 +360,24 @@ def test_a_token_that_is_refused_is_renewed_once(peer: FCM, backend: FCMBackend)
     outcomes = pool.map(lambda _: backend.push(MESSAGE, target()), range(100))
     assert {outcome.kind for outcome in outcomes} == {OutcomeClass.CONFIG}
     assert peer.token_calls == 2
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_that_is_set_meanwhile_neither_ends_a_token_nor_lets_it_live_on(
+    peer: FCM, backend: FCMBackend, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    class Clock:
+        monotonic = staticmethod(time.monotonic)
+
+        def time(self) -> float:
+            return time.time() + days * 86_400
+
+    monkeypatch.setattr(fcm_account, "time", Clock())
+    for _ in range(3):
+        assert backend.push(MESSAGE, target()).kind is OutcomeClass.OK
+    assert peer.token_calls == 1
+    assert backend.token._token is not None
+    assert 3_000 < backend.token._token.ends_at - time.monotonic() <= 3_600
 
 
 @pytest.mark.parametrize(

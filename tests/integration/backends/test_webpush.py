@@ -7,6 +7,7 @@ import io
 import json
 import random
 import ssl
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -22,12 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.management import call_command
 from pywebpush import WebPusher
 
-from django_pushjobs.backends import Message, OutcomeClass, Target, vapid
+from django_pushjobs.backends import Message, OutcomeClass, Target, vapid, webpush_answers
 from django_pushjobs.backends.subscriptions import NoSubscription, Subscription
 from django_pushjobs.backends.vapid import Vapid
 from django_pushjobs.backends.webpush import MAX_PAYLOAD, WebPushBackend, encrypt, topic
 from tests.support.fcm import tls
-from tests.support.peers import RESET, Reply
+from tests.support.peers import RESET, Reply, as_json
 from tests.support.push_service import ANSWERS, Browser, PushService, Received, push_service
 
 SUBJECT = "mailto:push@example.org"
@@ -143,6 +144,7 @@ def test_what_is_passed_through_counts(service: PushService, backend: WebPushBac
         ({"Topic": "a b"}, "/options/webpush/headers/Topic"),
         ({"Urgency": "soon"}, "/options/webpush/headers/Urgency"),
         ({"TTL": "-1"}, "/options/webpush/headers/TTL"),
+        ({"TTL": 2_419_201}, "/options/webpush/headers/TTL"),
         ({"X-A": "1\r\nX-B: 2"}, "/options/webpush/headers/X-A"),
         (["TTL"], "/options/webpush/headers"),
     ],
@@ -165,6 +167,10 @@ def test_headers_that_are_wrong_are_named_and_never_sent(
         ("404", OutcomeClass.DROP, "http_404", None),
         ("410", OutcomeClass.DROP, "http_410", None),
         ("mismatch", OutcomeClass.DROP, "VapidPkHashMismatch", None),
+        ("do-not-correspond", OutcomeClass.DROP, "key_mismatch", None),
+        ("public-key-mismatch", OutcomeClass.DROP, "key_mismatch", None),
+        ("406", OutcomeClass.FAIL, "http_406", None),
+        ("errno-112", OutcomeClass.FAIL, "invalid_ttl", None),
         ("400", OutcomeClass.CONFIG, "http_400", None),
         ("401", OutcomeClass.CONFIG, "http_401", None),
         ("403", OutcomeClass.CONFIG, "http_403", None),
@@ -198,20 +204,158 @@ def test_every_answer_has_its_test() -> None:
     assert {row[0] for row in marks[0].args[1]} == ANSWERS.keys()
 
 
+def test_what_was_accepted_stays_accepted_whatever_the_body_says(
+    service: PushService, backend: WebPushBackend
+) -> None:
+    for said in ({"errno": 110}, {"reason": "VapidPkHashMismatch"}, "public key mismatch"):
+        service.script = lambda received, said=said: as_json(201, said)  # type: ignore[misc]
+        assert backend.push(MESSAGE, target(service.subscribe())).kind is OutcomeClass.OK
+
+
+@pytest.fixture
+def windows(service: PushService, monkeypatch: pytest.MonkeyPatch) -> PushService:
+    """The push service, taken for that of Windows."""
+    monkeypatch.setattr(webpush_answers, "WINDOWS", "127.0.0.1")
+    service.script = as_windows
+    return service
+
+
+def as_windows(received: Received) -> Reply | None:
+    """Microsoft's "Push notification service request and response headers"."""
+    uncached = received.headers.get("x-wns-cache-policy") == "no-cache"
+    if (received.headers["ttl"] == "0") == uncached:
+        return None
+    return Reply(
+        400,
+        headers={
+            "X-WNS-ERROR-DESCRIPTION": "Ttl value conflicts with X-WNS-Cache-Policy.",
+            "X-WNS-STATUS": "dropped",
+            "X-WNS-NOTIFICATIONSTATUS": "dropped",
+        },
+    )
+
+
+@pytest.mark.parametrize("ttl", ["0", "00", 0, 1, 60])
+def test_windows_is_told_not_to_keep_what_has_no_time_to_live(
+    windows: PushService, backend: WebPushBackend, ttl: Any
+) -> None:
+    message = replace(MESSAGE, options={"webpush": {"headers": {"TTL": ttl}}})
+    assert backend.push(message, target(windows.subscribe())).kind is OutcomeClass.OK
+
+
+def test_windows_is_told_so_at_the_last_second(
+    windows: PushService, backend: WebPushBackend
+) -> None:
+    message = replace(MESSAGE, expires_at=datetime.now(UTC))
+    assert backend.push(message, target(windows.subscribe())).kind is OutcomeClass.OK
+    (got,) = windows.received
+    assert got.headers["ttl"] == "0"
+
+
+def test_nobody_else_gets_a_header_of_windows(
+    service: PushService, backend: WebPushBackend
+) -> None:
+    message = replace(MESSAGE, options={"webpush": {"headers": {"TTL": 0}}})
+    assert backend.push(message, target(service.subscribe())).kind is OutcomeClass.OK
+    assert "x-wns-cache-policy" not in service.received[0].headers
+
+
+def test_headers_that_windows_refuses_are_the_fault_of_the_message(
+    windows: PushService, backend: WebPushBackend
+) -> None:
+    windows.script = lambda received: as_windows(
+        replace(received, headers=received.headers | {"x-wns-cache-policy": "no-cache"})
+    )
+    outcome = backend.push(MESSAGE, target(windows.subscribe()))
+    assert (outcome.kind, outcome.code) == (OutcomeClass.FAIL, "wns_headers")
+
+
+@pytest.mark.parametrize(("headers", "wait"), [({}, 900), ({"Retry-After": "120"}, 120)])
+def test_windows_throttles_in_its_own_way(
+    windows: PushService, backend: WebPushBackend, headers: dict[str, str], wait: float
+) -> None:
+    windows.script = lambda received: Reply(406, headers=headers)
+    outcome = backend.push(MESSAGE, target(windows.subscribe()))
+    assert (outcome.kind, outcome.code) == (OutcomeClass.THROTTLE, "wns_throttled")
+    assert outcome.retry_after == wait
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("notify.windows.com", True),
+        ("wns2-par02p.notify.windows.com", True),
+        ("notify.windows.com.example.org", False),
+        ("evilnotify.windows.com", False),
+    ],
+)
+def test_the_hosts_of_windows(host: str, expected: bool) -> None:
+    assert webpush_answers.is_windows(host) is expected
+
+
 def test_a_subscription_that_is_gone(service: PushService, backend: WebPushBackend) -> None:
     address = service.subscribe()
     service.browsers.clear()
     assert backend.push(MESSAGE, target(address)).kind is OutcomeClass.DROP
 
 
-def test_another_key_is_refused(
-    service: PushService, certificate: tuple[ssl.SSLContext, str]
+class Clock:
+    """The clocks of :mod:`.vapid`: the one on the wall is ``ahead`` seconds ahead."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@pytest.mark.parametrize("days", [3, 0.6, -3])
+def test_a_token_by_a_clock_that_was_wrong_does_not_live_on(
+    service: PushService, backend: WebPushBackend, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
-    backend = make(ca_file=certificate[1])
-    backend._vapid._headers[service.origin] = "vapid t=a.b.c,k=BBBB", 9e12
-    outcome = backend.push(MESSAGE, target(service.subscribe()))
-    assert outcome.kind is not OutcomeClass.OK
-    backend.close()
+    clock = Clock()
+    monkeypatch.setattr(vapid, "time", clock)
+    clock.ahead = days * 86_400
+    to = target(service.subscribe())
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.CONFIG
+    clock.ahead = 0
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.OK
+    (got,) = service.received
+    exp = service.authorizations[got.headers["authorization"]]["exp"]
+    assert exp <= time.time() + 86_400
+
+
+@pytest.mark.parametrize("answer", ["BadJwtToken", "errno-109", "401", "403"])
+def test_a_token_that_is_refused_is_made_anew_once(
+    service: PushService, backend: WebPushBackend, answer: str
+) -> None:
+    to = target(service.subscribe())
+    assert backend.push(MESSAGE, to).kind is OutcomeClass.OK
+    refused = set(service.authorizations)
+    service.script = lambda received: (
+        ANSWERS[answer] if received.headers["authorization"] in refused else None
+    )
+    pool = gevent.pool.Pool(50)
+    outcomes = pool.map(lambda _: backend.push(MESSAGE, to), range(50))
+    assert {outcome.kind for outcome in outcomes} == {OutcomeClass.OK}
+    assert len(service.authorizations) == 2
+    # If they refuse every token, then our tokens are not the reason.
+    service.script = lambda received: ANSWERS[answer]
+    outcomes = pool.map(lambda _: backend.push(MESSAGE, to), range(50))
+    assert {outcome.kind for outcome in outcomes} == {OutcomeClass.CONFIG}
+    assert len(service.authorizations) == 2
+
+
+def test_a_token_is_not_made_anew_for_what_is_not_its_fault(
+    service: PushService, backend: WebPushBackend
+) -> None:
+    for answer in ("do-not-correspond", "public-key-mismatch", "400", "404", "errno-110", "500"):
+        service.script = lambda received, answer=answer: ANSWERS[answer]  # type: ignore[misc]
+        backend.push(MESSAGE, target(service.subscribe()))
+    assert len(service.authorizations) == 1
+    assert service.calls == 6
 
 
 def test_lost_connections_and_late_answers(service: PushService, backend: WebPushBackend) -> None:

@@ -53,8 +53,14 @@ EXPECTED = {
     },
     "fcm": {
         "ok": "200",
-        "drop": "404/UNREGISTERED 400/INVALID_REGISTRATION 403/SENDER_ID_MISMATCH",
-        "fail": "400/INVALID_ARGUMENT 413 400",
+        "drop": (
+            "404/UNREGISTERED 400/INVALID_REGISTRATION 403/SENDER_ID_MISMATCH "
+            "400/apns.BadDeviceToken 404/apns.Unregistered 404/apns.ExpiredToken 404/apns.410"
+        ),
+        "fail": (
+            "400/INVALID_ARGUMENT 413 400 400/apns.PayloadTooLarge 400/apns.BadPriority "
+            "400/apns.BadCollapseId 400/apns.other"
+        ),
         "config": (
             "403/PERMISSION_DENIED 401/UNAUTHENTICATED 401/THIRD_PARTY_AUTH_ERROR 401 403 404 "
             "bad_credentials"
@@ -65,10 +71,13 @@ EXPECTED = {
     },
     "webpush": {
         "ok": "200 201 202 204",
-        "drop": "404 410 400/VapidPkHashMismatch 403/VapidPkHashMismatch bad_subscription",
+        "drop": (
+            "404 410 400/VapidPkHashMismatch 403/VapidPkHashMismatch 401/key_mismatch "
+            "403/key_mismatch bad_subscription"
+        ),
         "config": "400 401 403 403/BadJwtToken 401/109 401/110",
-        "fail": "413 413/104 415",
-        "throttle": "429",
+        "fail": "413 413/104 415 406 400/wns_headers 400/111 400/112 400/113",
+        "throttle": "429 406/wns_throttled",
         "retry": "500 502 503 503/201 503/202 timeout unresolvable",
         "reconnect": "connection_lost",
     },

@@ -100,7 +100,7 @@ def test_a_failure_ahead_of_the_end_leaves_the_old_token() -> None:
 
 def test_a_refused_token_is_renewed_once() -> None:
     server = Server()
-    token = SharedToken(server.fetch, rest=60)
+    token = SharedToken(server.fetch, rest=0.0, refused_rest=60)
     assert token.get() == "token-1"
     assert [token.refuse("token-1") for _ in range(3)] == [True] * 3
     assert set(ask(token, 100)) == {"token-2"}
