@@ -14,15 +14,12 @@ from gevent.monkey import get_original
 from gevent.socket import socket
 from gevent.ssl import SSLContext
 from geventhttpclient.connectionpool import ConnectionPool
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
+from .responses import Response
 from .tls import tls_context
 
 #: Takes host and port and returns what ``socket.getaddrinfo`` returns.
 Resolve = Callable[[str, int], Sequence[Any]]
-
-#: Bytes; the most that the status line and the headers of an answer may have.
-MAX_HEAD = 65_536
 
 _poll = get_original("select", "poll")
 
@@ -78,7 +75,7 @@ class Connections:
         # One pool per hub, that is per native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, ConnectionPool] = WeakKeyDictionary()
 
-    def post(self, request: bytes) -> HTTPSocketPoolResponse:
+    def post(self, request: bytes) -> Response:
         """Send ``request``, head and body, and return the response once its headers have arrived.
 
         The request is never sent twice. The caller must read the response and ``release()`` it; if
@@ -86,7 +83,7 @@ class Connections:
 
         :raises OSError: the origin could not be reached, or the connection was lost.
         :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, is missing, or
-            has more than :data:`MAX_HEAD` bytes of headers.
+            has more than :data:`.responses.MAX_HEAD` bytes of headers.
         """
         pool = self._pool()
         sock = pool.get_socket()
@@ -99,7 +96,7 @@ class Connections:
         except BaseException:
             pool.release_socket(sock)
             raise
-        return _Response(sock, pool, method="POST")
+        return Response(sock, pool, method="POST")
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed once they are given back."""
@@ -123,19 +120,6 @@ class Connections:
             connection_timeout=self._connect_timeout,
             network_timeout=None,
         )
-
-
-class _Response(HTTPSocketPoolResponse):
-    """The library's response with a limit to its headers."""
-
-    _head_size = 0
-
-    def feed(self, data: Any) -> None:
-        if not self.headers_complete or self.get_code() < 200:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD + self.block_size:
-                raise HTTPParseError("the headers are too long")
-        super().feed(data)
 
 
 class _Pool(ConnectionPool):

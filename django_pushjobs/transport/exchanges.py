@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gevent import Timeout
-from geventhttpclient.response import (
-    HTTPConnectionClosed,
-    HTTPParseError,
-    HTTPSocketPoolResponse,
-)
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from .connections import Connections
 from .failures import connect_failure
+from .responses import Response
 from .retry_after import parse_retry_after
 
 
@@ -49,6 +46,8 @@ class Reply:
     def header(self, name: str) -> str:
         """Return the first value of a header, or ""."""
         value = self.headers.get(name) if self.headers is not None else None
+        if isinstance(value, list):
+            value = value[0]
         return value if isinstance(value, str) else ""
 
 
@@ -65,7 +64,7 @@ def exchange(
     :raises DestinationRefused: the ``resolve`` of ``connections`` refuses the host; whatever else
         it raises passes through as well.
     """
-    response: HTTPSocketPoolResponse | None = None
+    response: Response | None = None
     failure, body = "connection_lost", b""
     deadline = Timeout.start_new(timeout)
     try:
