@@ -151,7 +151,9 @@ class WebPushBackend(BasePushBackend):
         request = self._request(subscription, authorization, plain, message, target)
         connections = self._origins[subscription.origin]
         try:
-            reply = exchange(connections, request, timeout=self.timeout, max_response=4_096)
+            reply = exchange(
+                connections, request, timeout=self.timeout, max_response=4_096, idempotent=True
+            )
         except DestinationRefused as refused:
             return self._refused(refused)
         outcome = self.answers.outcome(

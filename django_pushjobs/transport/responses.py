@@ -6,17 +6,28 @@ import re
 from typing import Any, Final
 
 from geventhttpclient.response import (
+    HTTPConnectionClosed,
     HTTPParseError,
     HTTPProtocolViolationError,
     HTTPSocketPoolResponse,
 )
+
+from .failures import ConnectionLost
 
 #: Bytes; the most that the status line and the headers of an answer may have.
 MAX_HEAD: Final = 65_536
 
 #: RFC 9112, section 4, and as section 2.2 recommends, a line may end without a CR.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r?\n")
+#: RFC 2068, section 19.7.1.1.
+_KEPT = re.compile(r"(?i)\btimeout\s*=\s*([0-9]{1,9})")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+
+
+class NotAnAnswer(HTTPParseError):
+    """What came back does not even begin like HTTP, such as what was left of an earlier answer."""
+
+    begun = False
 
 
 class Response(HTTPSocketPoolResponse):
@@ -27,6 +38,8 @@ class Response(HTTPSocketPoolResponse):
     these, rightly, as RFC 9112, section 6.3, cannot tell where such an answer ends. But its status
     is known, so it counts: the body is dropped and the connection is closed.
 
+    :param pool: gets the connection back, by ``return_socket`` or ``release_socket``.
+    :raises ConnectionLost: the connection ended before an answer.
     :raises geventhttpclient.response.HTTPParseError: it has no status line, it ends before its
         headers do, or these have more than :data:`MAX_HEAD` bytes.
     """
@@ -35,6 +48,20 @@ class Response(HTTPSocketPoolResponse):
     head = b""
     #: The status of the final answer, or 0 until its head is complete.
     _final = 0
+
+    def __init__(self, sock: Any, pool: Any) -> None:
+        super().__init__(sock, pool, method="POST")
+
+    def release(self) -> None:
+        """Give the connection back, once."""
+        pool: Any = self._pool
+        sock, self._sock, self._pool = self._sock, None, None
+        if sock is None or pool is None:
+            return
+        if self.should_close():
+            pool.release_socket(sock)
+        else:
+            pool.return_socket(sock, self._kept_for())
 
     def get_code(self) -> int:
         return self._final or super().get_code()
@@ -52,6 +79,24 @@ class Response(HTTPSocketPoolResponse):
             if self._final:
                 self.headers_complete = self.message_complete = True
                 self._trailing_data_dropped = True  # so the connection is not used again
+
+    def _read_headers(self, pre_buffered: bytes = b"") -> None:
+        try:
+            super()._read_headers(pre_buffered)
+        except (OSError, HTTPConnectionClosed) as error:
+            raise ConnectionLost(begun=bool(self.head)) from error
+        except HTTPParseError as error:
+            if self.head and not self.head.startswith(b"HTTP/"):
+                raise NotAnAnswer(*error.args) from error
+            raise
+
+    def _kept_for(self) -> float | None:
+        """Return for how many seconds the peer keeps the connection open, if it says so: one less,
+        as it may say so no longer when a request arrives."""
+        value = self.get("keep-alive")
+        if isinstance(value, str) and (match := _KEPT.search(value)):
+            return int(match[1]) - 1.0
+        return None
 
     def _on_message_begin(self) -> None:
         if self._final:

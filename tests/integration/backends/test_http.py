@@ -229,14 +229,16 @@ def test_an_idle_connection_that_was_closed_is_not_used(
     assert is_usable(backend)
 
 
-def test_a_connection_that_dies_under_a_push_is_not_resent_by_us(
+def test_a_connection_that_dies_under_a_push_is_replaced_once(
     gateway: Provider, backend: HTTPBackend
 ) -> None:
-    gateway.script(http(200), reset)
+    gateway.script(http(200), reset, http(200), reset, reset)
     assert is_usable(backend)
+    assert is_usable(backend)
+    assert len({request.json["id"] for request in gateway.requests}) == 1
     outcome = backend.push(MESSAGE, TARGET)
     assert (outcome.kind, outcome.code) == (OutcomeClass.RECONNECT, "connection_lost")
-    assert len(gateway.requests) == 2
+    assert len(gateway.requests) == 5
     assert is_usable(backend)
 
 
@@ -272,7 +274,7 @@ def test_the_headers_decide_where_the_body_is_cut_off(gateway: Provider, end: An
     backend.close()
 
 
-@pytest.mark.parametrize("split", [False])
+@pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("answer", SLOPPY)
 def test_a_status_stands_whatever_follows_it(
     gateway: Provider, backend: HTTPBackend, answer: bytes, split: bool
@@ -288,7 +290,8 @@ def test_a_status_stands_whatever_follows_it(
         gateway.script(raw(head + end, then=late))
     for _ in range(5):
         assert backend.push(MESSAGE, TARGET).kind is OutcomeClass.OK
-    assert len(gateway.requests) == 5
+    # Once, what was left of an earlier answer may have come in place of an answer.
+    assert len(gateway.requests) <= 5 + (b"Content-Length" not in head)
 
 
 def test_what_a_sloppy_answer_says_is_heard(gateway: Provider, backend: HTTPBackend) -> None:
