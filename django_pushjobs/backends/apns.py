@@ -170,6 +170,7 @@ class APNsBackend(BasePushBackend):
                     headers=[("authorization", f"bearer {token}"), *headers.items()],
                     own=own,
                     timeout=self.timeout,
+                    idempotent=True,
                 )
             except HTTP2Error as error:
                 return self.answers.outcome(error.word, detail=error.reason)
