@@ -99,7 +99,8 @@ class Dialer:
             raise OSError("the host has no address")
         if self._distrusted:
             now = time.monotonic()
-            self._distrusted = {one: at for one, at in self._distrusted.items() if at > now}
+            distrusted = self._distrusted.copy()  # other threads dial as well
+            self._distrusted = {one: until for one, until in distrusted.items() if until > now}
             found.sort(key=lambda info: self._distrusted.get(info[-1], 0.0))
         return found
 

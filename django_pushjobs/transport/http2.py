@@ -302,7 +302,8 @@ class Connection:
                 continue
             if pinged <= since:
                 pinged = now
-                self._h2.ping(b"pushjobs")
+                with suppress(ProtocolError):
+                    self._h2.ping(b"pushjobs")
                 self._flush()
             elif now - pinged >= IMPATIENT_TIMEOUT:
                 gevent.sleep(0.01)  # to the reader, if it was us who did not react
