@@ -172,6 +172,7 @@ class APNsBackend(BasePushBackend):
                     headers=[("authorization", f"bearer {token}"), *headers.items()],
                     own=own,
                     timeout=self.timeout,
+                    idempotent=True,
                 )
             except HTTP2Error as error:
                 return self.answers.outcome(error.word, detail=error.reason)

@@ -148,7 +148,11 @@ class FCMBackend(BasePushBackend):
         token = self.token.get()
         head = f"{self._head}Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
         reply = exchange(
-            self._api, head.encode("latin-1") + body, timeout=self.timeout, max_response=16_384
+            self._api,
+            head.encode("latin-1") + body,
+            timeout=self.timeout,
+            max_response=16_384,
+            idempotent=True,
         )
         if reply.answer == 200:
             return self.answers.outcome(200, provider_id=_name(reply.body))

@@ -111,7 +111,9 @@ class ServiceAccount:
         request = http_request(
             server.path, server.authority, headers or {}, body or b"", method=method
         )
-        reply = exchange(server, request, timeout=self._timeout, max_response=_MAX_RESPONSE)
+        reply = exchange(
+            server, request, timeout=self._timeout, max_response=_MAX_RESPONSE, idempotent=True
+        )
         if reply.status is None:
             raise error(reply.failure)
         return _Response(reply.status, reply.body)

@@ -96,6 +96,7 @@ class HTTPBackend(BasePushBackend):
             self._request(message, target),
             timeout=self.timeout,
             max_response=self.max_response,
+            idempotent=True,
         )
         return self.answers.outcome(
             reply.answer, provider_id=_provider_id(reply.body), retry_after=reply.retry_after

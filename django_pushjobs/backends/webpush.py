@@ -203,7 +203,9 @@ class WebPushBackend(BasePushBackend):
             **own,
         }
         request = http_request(subscription.path, subscription.authority, head, body)
-        return exchange(connections, request, timeout=self.timeout, max_response=4_096)
+        return exchange(
+            connections, request, timeout=self.timeout, max_response=4_096, idempotent=True
+        )
 
 
 #: For measuring a payload before there is an address.

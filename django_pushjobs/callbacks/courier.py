@@ -99,6 +99,7 @@ class Courier:
             http_request(path, parts.netloc, headers, body),
             timeout=TIMEOUT,
             max_response=MAX_READ,
+            idempotent=True,
         )
         if reply.status is None:
             return {"error_code": _ERROR_CODES.get(reply.failure, reply.failure)}

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
 from contextlib import suppress
 from select import POLLIN
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from gevent import get_hub
+from gevent.lock import BoundedSemaphore
 from gevent.monkey import get_original
 from gevent.socket import socket
 from gevent.ssl import SSLContext
-from geventhttpclient.connectionpool import ConnectionPool
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
+from .dialer import Dialer, Resolve
+from .failures import ConnectionLost
+from .responses import NotAnAnswer, Response
 from .tls import tls_context
 
-#: Takes host and port and returns what ``socket.getaddrinfo`` returns.
-Resolve = Callable[[str, int], Sequence[Any]]
-
-#: Bytes; the most that the status line and the headers of an answer may have.
-MAX_HEAD = 65_536
+#: Seconds; shorter than what common servers, load balancers and NATs allow.
+KEEP_ALIVE: Final = 30.0
 
 _poll = get_original("select", "poll")
 
@@ -36,7 +36,9 @@ class Connections:
 
     :param url: http or https. Only its origin and its path are used.
     :param size: maximum number of connections; further posts wait for a free one.
-    :param connect_timeout: seconds to connect to one address of the host.
+    :param connect_timeout: seconds to connect to one address of the host, see :class:`.Dialer`.
+    :param keep_alive: seconds that a connection may idle before it is used again; less if the peer
+        announces so in ``Keep-Alive``.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param resolve: looks up the host for every new connection, such as
         :func:`~.destinations.resolve` for a URL that somebody else chose; :meth:`post` passes on
@@ -52,6 +54,7 @@ class Connections:
         *,
         size: int,
         connect_timeout: float,
+        keep_alive: float = KEEP_ALIVE,
         ca_file: str | None = None,
         resolve: Resolve | None = None,
         tls: SSLContext | None = None,
@@ -72,34 +75,56 @@ class Connections:
         self.path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.authority = parts.netloc
         self._size = size
-        self._connect_timeout = connect_timeout
-        self._resolve = resolve
-        self._tls = (tls or tls_context(ca_file)) if is_tls else None
+        self._keep_alive = keep_alive
+        self._dialer = Dialer(
+            self.host,
+            self.port,
+            connect_timeout=connect_timeout,
+            tls=(tls or tls_context(ca_file)) if is_tls else None,
+            resolve=resolve,
+        )
         # One pool per hub, that is per native thread: a socket waits in the hub that made it.
-        self._pools: WeakKeyDictionary[Any, ConnectionPool] = WeakKeyDictionary()
+        self._pools: WeakKeyDictionary[Any, _Pool] = WeakKeyDictionary()
 
-    def post(self, request: bytes) -> HTTPSocketPoolResponse:
+    def post(self, request: bytes, *, idempotent: bool = False) -> Response:
         """Send ``request``, head and body, and return the response once its headers have arrived.
 
-        The request is never sent twice. The caller must read the response and ``release()`` it; if
-        this raises, the connection has already been given back.
+        A peer may close a connection at the moment we use it again. If it turns out to be closed
+        before a byte of the answer, nothing was sent or the request is ``idempotent``, then it is
+        sent over a new connection, once. The other idle ones are closed: what ended one, such as a
+        restart or a NAT that forgot its flows, usually ended them all.
 
-        :raises OSError: the origin could not be reached, or the connection was lost.
+        The caller must read the response and ``release()`` it; if this raises, the connection has
+        already been given back.
+
+        :param idempotent: the peer recognizes the request if it comes a second time.
+        :raises OSError: the origin could not be reached; a :class:`.failures.ConnectionLost` if the
+            connection ended before an answer.
         :raises geventhttpclient.response.HTTPParseError: the answer is not HTTP, is missing, or
-            has more than :data:`MAX_HEAD` bytes of headers.
+            has more than :data:`.responses.MAX_HEAD` bytes of headers.
         """
         pool = self._pool()
-        sock = pool.get_socket()
+        sock, reused = pool.take()
         try:
-            # Usually sends all of it. sendall() would ask for the size of the buffer first.
-            if (sent := sock.send(request)) < len(request):
-                sock.sendall(memoryview(request)[sent:])
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # an early answer, such as 413, may be waiting to be read
-        except BaseException:
-            pool.release_socket(sock)
-            raise
-        return _Response(sock, pool, method="POST")
+            response = _send(request, sock, pool)
+        except (ConnectionLost, NotAnAnswer) as error:
+            if not reused:
+                raise
+            pool.empty()
+            if isinstance(error, NotAnAnswer):
+                pool.keep_alive = 0.0  # the peer writes more than its answers: no reuse
+            untouched = isinstance(error, ConnectionLost) and not error.sent
+            if not (untouched or (idempotent and not error.begun)):
+                raise
+        else:
+            # RFC 9110, section 15.5.9: it has idled too long, and this is not about the request.
+            if not (reused and idempotent and response.get_code() == 408):
+                return response
+            response.message_complete = False
+            response.release()
+            pool.empty()
+        sock, _ = pool.take(fresh=True)
+        return _send(request, sock, pool)
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed once they are given back."""
@@ -107,77 +132,101 @@ class Connections:
         for pool in pools:
             pool.close()
 
-    def _pool(self) -> ConnectionPool:
+    def _pool(self) -> _Pool:
         hub = get_hub()
         pool = self._pools.get(hub)
         if pool is None:
-            pool = self._pools[hub] = self._new_pool()
+            pool = self._pools[hub] = _Pool(
+                self._dialer, size=self._size, keep_alive=self._keep_alive
+            )
         return pool
 
-    def _new_pool(self) -> ConnectionPool:
-        return _Pool(
-            *(self.host, self.port, self.host, self.port),
-            tls=self._tls,
-            resolve=self._resolve,
-            size=self._size,
-            connection_timeout=self._connect_timeout,
-            network_timeout=None,
-        )
+
+def _send(request: bytes, sock: socket, pool: _Pool) -> Response:
+    """Send ``request`` and read the head of the answer. Whatever happens, ``pool`` gets ``sock``
+    back: now if this raises, or from the response."""
+    sent = 0
+    try:
+        # Usually sends all of it. sendall() would ask for the size of the buffer first.
+        if (sent := sock.send(request)) < len(request):
+            sock.sendall(memoryview(request)[sent:])
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # an early answer, such as 413, may be waiting to be read
+    except OSError as error:
+        pool.release_socket(sock)
+        raise ConnectionLost(sent=sent > 0) from error
+    except BaseException:
+        pool.release_socket(sock)
+        raise
+    try:
+        return Response(sock, pool)
+    except ConnectionLost as lost:
+        lost.sent = sent > 0
+        raise
 
 
-class _Response(HTTPSocketPoolResponse):
-    """The library's response with a limit to its headers."""
+class _Pool:
+    """The connections of one hub: those that are idle, the last used last, and slots for all."""
 
-    _head_size = 0
+    def __init__(self, dialer: Dialer, *, size: int, keep_alive: float) -> None:
+        self._dialer = dialer
+        self.keep_alive = keep_alive
+        self._slots = BoundedSemaphore(size)
+        #: With the time until which each may be used.
+        self._idle: deque[tuple[float, socket]] = deque()
+        self._closed = False
 
-    def feed(self, data: Any) -> None:
-        if not self.headers_complete or self.get_code() < 200:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD + self.block_size:
-                raise HTTPParseError("the headers are too long")
-        super().feed(data)
-
-
-class _Pool(ConnectionPool):
-    """The library's pool, with three steps of its own."""
-
-    def __init__(
-        self, *address: Any, tls: SSLContext | None, resolve: Resolve | None, **limits: Any
-    ) -> None:
-        super().__init__(*address, **limits)
-        self._tls = tls
-        self._look_up = resolve
-
-    def _resolve(self) -> Any:
-        if self._look_up is None:
-            return super()._resolve()
-        return self._look_up(self._connection_host, self._connection_port)
-
-    def _connect_socket(self, sock: socket, address: Any) -> socket:
-        sock = super()._connect_socket(sock, address)
-        if self._tls is None:
-            return sock
-        # Two steps: if one did both, an interrupt during the handshake would leak the socket.
-        sock = self._tls.wrap_socket(
-            sock, server_hostname=self._request_host, do_handshake_on_connect=False
-        )
+    def take(self, *, fresh: bool = False) -> tuple[socket, bool]:
+        """Wait for a slot, and return a connection and whether it has been used before."""
+        self._slots.acquire()
         try:
-            sock.do_handshake()
+            while self._idle and not fresh:
+                until, sock = self._idle.pop()
+                if time.monotonic() < until and _is_alive(sock):
+                    return sock, True
+                sock.close()
+            return self._dialer.dial(), False
         except BaseException:
-            sock.close()
+            self._slots.release()
             raise
-        return sock
 
-    def _is_socket_alive(self, sock: socket | None) -> bool:
-        """Return True for an idle connection that the peer has neither closed nor written to.
+    def return_socket(self, sock: socket, limit: float | None = None) -> None:
+        """Take back a connection that can be used again.
 
-        The library uses select(), which cannot take descriptors above 1023: in a process that has
-        more, it would consider every connection dead.
+        :param limit: seconds that the peer keeps it open.
         """
-        if sock is None or sock.fileno() < 0:
-            return False
-        with suppress(OSError):
-            poll = _poll()
-            poll.register(sock.fileno(), POLLIN)
-            return not poll.poll(0)
-        return False
+        now = time.monotonic()
+        age = self.keep_alive if limit is None else min(self.keep_alive, limit)
+        if self._closed or age <= 0:
+            sock.close()
+        else:
+            self._idle.append((now + age, sock))
+            if self._idle[0][0] < now:
+                self._idle.popleft()[1].close()
+        self._slots.release()
+
+    def release_socket(self, sock: socket) -> None:
+        """Close a connection that cannot be used again."""
+        sock.close()
+        self._slots.release()
+
+    def empty(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def close(self) -> None:
+        self._closed = True
+        self.empty()
+
+
+def _is_alive(sock: socket) -> bool:
+    """Return True for an idle connection that the peer has neither closed nor written to.
+
+    select() cannot take descriptors above 1023.
+    """
+    with suppress(OSError):
+        poll = _poll()
+        poll.register(sock.fileno(), POLLIN)
+        return not poll.poll(0)
+    return False

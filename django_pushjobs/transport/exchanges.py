@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gevent import Timeout
-from geventhttpclient.response import (
-    HTTPConnectionClosed,
-    HTTPParseError,
-    HTTPSocketPoolResponse,
-)
+from geventhttpclient.response import HTTPParseError
 
 from .connections import Connections
-from .failures import connect_failure
+from .failures import ConnectionLost, connect_failure
+from .responses import Response
 from .retry_after import parse_retry_after
 
 
@@ -49,27 +46,38 @@ class Reply:
     def header(self, name: str) -> str:
         """Return the first value of a header, or ""."""
         value = self.headers.get(name) if self.headers is not None else None
+        if isinstance(value, list):
+            value = value[0]
         return value if isinstance(value, str) else ""
 
 
 def exchange(
-    connections: Connections, request: bytes, *, timeout: float, max_response: int
+    connections: Connections,
+    request: bytes,
+    *,
+    timeout: float,
+    max_response: int,
+    idempotent: bool = False,
 ) -> Reply:
-    """Send ``request``, head and body, and return what comes back. It is never sent twice.
+    """Send ``request``, head and body, and return what comes back.
+
+    It is sent a second time only if :meth:`.Connections.post` finds that a connection which had
+    been kept alive is closed.
 
     An answer counts as soon as its headers have arrived. Timeouts of other owners, such as the
     job's, pass through, and the connection is given back whatever happens.
 
     :param timeout: seconds for everything, from the wait for a free connection to the last byte.
     :param max_response: bytes of the body that are read.
+    :param idempotent: the peer recognizes the request if it comes a second time.
     :raises DestinationRefused: the ``resolve`` of ``connections`` refuses the host; whatever else
         it raises passes through as well.
     """
-    response: HTTPSocketPoolResponse | None = None
+    response: Response | None = None
     failure, body = "connection_lost", b""
     deadline = Timeout.start_new(timeout)
     try:
-        response = connections.post(request)
+        response = connections.post(request, idempotent=idempotent)
         body = response.read(max_response)
     except Timeout as expired:
         if expired is not deadline:
@@ -88,7 +96,7 @@ def exchange(
 
 def _failure(error: Exception) -> str:
     match error:
-        case HTTPConnectionClosed() | ConnectionResetError() | BrokenPipeError():
+        case ConnectionLost():
             return "connection_lost"
         case HTTPParseError():
             return "bad_answer"

@@ -35,3 +35,16 @@ def connect_failure(error: Exception) -> str:
         case TimeoutError():
             return "connect_timeout"
     return "unreachable"
+
+
+class ConnectionLost(OSError):
+    """A connection that had been made ended before an answer.
+
+    :param sent: whether the peer may have received the request.
+    :param begun: whether the answer had begun.
+    """
+
+    def __init__(self, *, sent: bool = True, begun: bool = False) -> None:
+        super().__init__("the connection was lost")
+        self.sent = sent
+        self.begun = begun

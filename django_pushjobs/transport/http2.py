@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,13 +18,18 @@ from h2.errors import ErrorCodes
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError
 from hpack import HeaderTuple
 
-from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed
+from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed, goaway_reason_of
 from .http2_protocol import MAX_STREAMS, Protocol
 
 #: Seconds of silence after which the peer is sent a PING.
 PING_AFTER = 30.0
 #: Seconds that it then has to send anything.
 PING_TIMEOUT = 10.0
+#: Seconds without a byte while a request waits for its answer, after which the peer is sent one as
+#: well, and seconds that it then has: what keeps requests waiting must be found soon.
+IMPATIENT_AFTER = 1.0
+IMPATIENT_TIMEOUT = 1.5
+_WATCH_EVERY = 0.25
 #: Statuses that do not prove a connection: it still gets one stream at a time.
 _UNAUTHORISED = frozenset({401, 403})
 _BLOCK = 65_536
@@ -91,7 +95,16 @@ class Connection:
         #: Whether no further request may start here.
         self.is_closing = False
         self.is_closed = False
+        #: Whether it ended because the peer did not react.
+        self.was_silent = False
+        #: The address of the peer.
+        self.address: Any = None
+        with suppress(OSError):
+            self.address = sock.getpeername()
         self.goaway_reason = ""
+        #: When something came from the peer, and since when a request has been waiting.
+        self.heard = self.busy_since = time.monotonic()
+        self._is_watched = False
         self._last_used = time.monotonic()
         self._wake = Event()
         self._h2.initiate_connection()
@@ -142,6 +155,12 @@ class Connection:
         assert isinstance(answer, Response)
         return answer
 
+    def retire(self) -> None:
+        """Start nothing new, and end once the last request has its answer."""
+        self.is_closing = True
+        if not self._taken:
+            self._end("the connection was closed")
+
     def close(self) -> None:
         """End the connection; requests that still wait for an answer fail."""
         self.is_closing = True
@@ -177,6 +196,11 @@ class Connection:
             self.is_closing = True
             raise NotStarted("goaway", "the connection has no more stream ids") from None
         self._h2.send_headers(stream_id, headers, end_stream=not body)
+        if not self._exchanges:
+            self.busy_since = time.monotonic()
+        if not self._is_watched:
+            self._is_watched = True
+            gevent.spawn(self._watch)
         exchange = self._exchanges[stream_id] = _Exchange(stream_id, body)
         self._unwritten.append(exchange)
         if body:
@@ -234,6 +258,7 @@ class Connection:
         end = "the connection was closed by the peer"
         try:
             while data := self._receive():
+                self.heard = time.monotonic()
                 for event in self._h2.receive_data(data):
                     self._handle(event)
                 self._flush()
@@ -244,6 +269,7 @@ class Connection:
             end = f"the peer broke the protocol: {type(error).__name__}"
             self._say_goodbye()
         except (OSError, ValueError) as error:
+            self.was_silent = isinstance(error, TimeoutError)
             end = f"the connection was lost: {type(error).__name__}"
         finally:
             self._end(end)
@@ -261,6 +287,31 @@ class Connection:
             self._flush()
         with Timeout(PING_TIMEOUT, TimeoutError("the peer does not react")):
             return bytes(self._sock.recv(_BLOCK))
+
+    def _watch(self) -> None:
+        """As long as requests wait, send a PING after a second of silence, and end the connection
+        if there is no reaction."""
+        pinged = 0.0
+        while True:
+            gevent.sleep(_WATCH_EVERY)
+            if self.is_closed or not self._exchanges:
+                break
+            now = time.monotonic()
+            since = max(self.heard, self.busy_since)
+            if now - since < IMPATIENT_AFTER:
+                continue
+            if pinged <= since:
+                pinged = now
+                with suppress(ProtocolError):
+                    self._h2.ping(b"pushjobs")
+                self._flush()
+            elif now - pinged >= IMPATIENT_TIMEOUT:
+                gevent.sleep(0.01)  # to the reader, if it was us who did not react
+                if self.heard <= since:
+                    self.was_silent = True
+                    self._end("the peer does not react")
+                    break
+        self._is_watched = False
 
     def _say_goodbye(self) -> None:
         with suppress(OSError), Timeout(1, TimeoutError):
@@ -317,7 +368,7 @@ class Connection:
     def _drain(self, event: events.ConnectionTerminated) -> None:
         """Obey a GOAWAY: start nothing new, and fail what the peer will not process."""
         self.is_closing = True
-        self.goaway_reason = _goaway_reason(event.additional_data)
+        self.goaway_reason = goaway_reason_of(event.additional_data)
         last = event.last_stream_id or 0
         for stream_id in [number for number in self._exchanges if number > last]:
             exchange = self._exchanges.pop(stream_id)
@@ -346,12 +397,3 @@ def _reset(code: int | None) -> HTTP2Error:
     if code == ErrorCodes.REFUSED_STREAM:
         return Unprocessed("refused_stream", "the peer refused the stream")
     return Lost("stream_reset", "the peer reset the stream")
-
-
-def _goaway_reason(data: bytes | None) -> str:
-    """Return the ``reason`` of a GOAWAY if its debug data is a JSON object, as APNs sends it."""
-    try:
-        reason = json.loads(data or b"")["reason"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return ""
-    return reason if isinstance(reason, str) and reason.isalnum() and len(reason) <= 64 else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from .failures import connect_failure
 
 
@@ -45,7 +47,7 @@ class Lost(HTTP2Error):
 class ConnectFailed(HTTP2Error):
     """No connection could be made, because of ``cause``."""
 
-    def __init__(self, cause: OSError) -> None:
+    def __init__(self, cause: Exception) -> None:
         super().__init__(connect_failure(cause), "the host could not be reached", sent=False)
 
 
@@ -55,3 +57,12 @@ class TimedOut(HTTP2Error):
     def __init__(self, *, sent: bool) -> None:
         word = "timeout" if sent else "connect_timeout"
         super().__init__(word, "there was no answer in time", sent=sent)
+
+
+def goaway_reason_of(data: bytes | None) -> str:
+    """Return the ``reason`` of a GOAWAY if its debug data is a JSON object, as APNs sends it."""
+    try:
+        reason = json.loads(data or b"")["reason"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    return reason if isinstance(reason, str) and reason.isalnum() and len(reason) <= 64 else ""

@@ -10,15 +10,15 @@ from weakref import WeakKeyDictionary
 import gevent
 from gevent import Timeout, get_hub
 from gevent.event import AsyncResult
-from gevent.socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
-from gevent.ssl import SSLContext
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
+from .dialer import Dialer
 from .http2 import Connection, Response
-from .http2_errors import ConnectFailed, NotStarted, TimedOut, Unprocessed
+from .http2_errors import ConnectFailed, Lost, NotStarted, TimedOut, Unprocessed
 from .tls import tls_context
 
-#: How often a request is sent, if the peer says each time that it did not process it.
+#: How often a request is sent, if the peer says each time that it did not process it, or if it may
+#: be sent again and each connection is lost.
 _SENDS = 3
 
 Header = tuple[str, str]
@@ -33,7 +33,7 @@ class Multiplexer:
 
     :param host: the name that the certificate must have.
     :param connections: maximum number of connections; further requests wait for a free stream.
-    :param connect_timeout: seconds to make a connection.
+    :param connect_timeout: seconds to connect to one address of the host, see :class:`.Dialer`.
     :param max_response: bytes of an answer's body that are kept.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param headers: sent with every request.
@@ -51,12 +51,15 @@ class Multiplexer:
         ca_file: str | None = None,
         headers: Sequence[Header] = (),
     ) -> None:
-        self.host = host
-        self.port = port
         self.size = connections
-        self.connect_timeout = connect_timeout
         self.max_response = max_response
-        self.tls: SSLContext = tls_context(ca_file, http2=True)
+        self.dialer = Dialer(
+            host,
+            port,
+            connect_timeout=connect_timeout,
+            tls=tls_context(ca_file, http2=True),
+            http2=True,
+        )
         authority = host if port == 443 else f"{host}:{port}"
         self._scheme = [
             (b":method", b"POST"),
@@ -75,12 +78,15 @@ class Multiplexer:
         headers: Sequence[Header],
         own: Sequence[Header],
         timeout: float,
+        idempotent: bool = False,
     ) -> Response:
         """Post ``body`` and return the answer.
 
         :param headers: those that other requests have too; the peer is asked to index them.
         :param own: those that no other request has.
         :param timeout: seconds for everything, from the wait for a free stream to the answer.
+        :param idempotent: the peer recognizes the request if it comes a second time: it is sent
+            again if the connection is lost.
         :raises HTTP2Error: there is no answer; ``sent`` says whether the peer may have processed
             the request.
         """
@@ -106,6 +112,11 @@ class Multiplexer:
                 except Unprocessed:
                     sends += 1
                     if sends == _SENDS:
+                        raise
+                except Lost as lost:
+                    sends += 1
+                    again = idempotent and lost.word == "connection_lost" and not pool.is_closed
+                    if sends == _SENDS or not again:
                         raise
         except Timeout as expired:
             if expired is not deadline:
@@ -141,7 +152,7 @@ class _Pool:
         self.connections: list[Connection] = []
         self._waiting: deque[AsyncResult[Any]] = deque()
         self._connecting = False
-        self._closed = False
+        self.is_closed = False
 
     def take(self) -> Connection:
         """Return a connection with a slot reserved on it. Callers are served in order.
@@ -162,13 +173,13 @@ class _Pool:
             elif isinstance(turn.value, Connection):
                 turn.value.release()
             raise
-        if isinstance(found, OSError):
+        if isinstance(found, Exception):
             raise ConnectFailed(found) from found
         assert isinstance(found, Connection)
         return found
 
     def close(self) -> None:
-        self._closed = True
+        self.is_closed = True
         connections, self.connections = self.connections, []
         for connection in connections:
             connection.close()
@@ -181,18 +192,28 @@ class _Pool:
     def _serve(self) -> None:
         """Give free slots to the greenlets that wait for one."""
         if any(connection.is_closing for connection in self.connections):
+            closing = [c for c in self.connections if c.is_closing]
             self.connections = [c for c in self.connections if not c.is_closing]
+            for silent in closing:
+                if silent.was_silent:
+                    self._doubt(silent)
         while self._waiting and (connection := self._free()):
             connection.reserve()
             self._waiting.popleft().set(connection)
         if self._waiting:
             self._grow()
 
+    def _doubt(self, silent: Connection) -> None:
+        """Leave what may have gone silent together with ``silent``, and try its address last."""
+        self._origin.dialer.distrust(silent.address)
+        for other in [c for c in self.connections if c.heard <= silent.busy_since]:
+            other.retire()
+
     def _grow(self) -> None:
         """Make another connection, unless one is being made or tried."""
         wanted = (
             not self._connecting
-            and not self._closed
+            and not self.is_closed
             and len(self.connections) < self._origin.size
             and all(connection.is_proven for connection in self.connections)
         )
@@ -203,8 +224,8 @@ class _Pool:
     def _connect(self) -> None:
         origin = self._origin
         try:
-            sock = connect(origin.host, origin.port, origin.tls, timeout=origin.connect_timeout)
-        except OSError as error:
+            sock = origin.dialer.dial()
+        except Exception as error:
             self._connecting = False
             if not self.connections:
                 # They all fail at once, rather than after one connection attempt each.
@@ -213,32 +234,9 @@ class _Pool:
                     turn.set(error)
             return
         self._connecting = False
-        if self._closed:
+        if self.is_closed:
             sock.close()
             return
         connection = Connection(sock, max_response=origin.max_response, on_change=self._serve)
         self.connections.append(connection)
         self._serve()
-
-
-def connect(host: str, port: int, tls: SSLContext, *, timeout: float) -> socket:
-    """Return a TLS socket to ``host`` on which HTTP/2 was agreed.
-
-    :param timeout: seconds for everything.
-    :raises OSError: the host cannot be reached, its certificate is not trusted, or it does not
-        speak HTTP/2; a :class:`TimeoutError` after ``timeout``.
-    """
-    sock: socket | None = None
-    try:
-        with Timeout(timeout, TimeoutError("the host could not be reached in time")):
-            sock = create_connection((host, port))
-            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            sock = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            sock.do_handshake()
-            if sock.selected_alpn_protocol() != "h2":
-                raise ConnectionError("the host does not speak HTTP/2")
-            return sock
-    except BaseException:
-        if sock is not None:
-            sock.close()
-        raise

@@ -34,6 +34,8 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
+from .provider import lose_packets
+
 KEY_ID, TEAM_ID, TOPIC = "ABC123DEFG", "DEF123GHIJ", "com.example.app"
 PUSH_TYPES = frozenset(
     [
@@ -175,6 +177,12 @@ class Peer:
     def abort(self) -> None:
         """Reset all connections."""
         self.call(lambda: [c.transport.abort() for c in list(self.open)] and None)
+
+    def lose_packets(self) -> None:
+        """Drop what arrives on all connections, as a NAT does that has forgotten them."""
+        self.call(
+            lambda: [lose_packets(c.transport.get_extra_info("socket")) for c in self.open] and None
+        )
 
     def judge(self, headers: dict[str, str], body: bytes) -> Answer:
         """Return what APNs answers to a request according to its documentation."""

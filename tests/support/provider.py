@@ -6,6 +6,7 @@ say exactly which bytes come back, and what becomes of the connection after them
 
 from __future__ import annotations
 
+import ctypes
 import json
 import socket
 import ssl
@@ -77,12 +78,23 @@ def silence(connection: socket.socket) -> None:
     raise Hangup
 
 
+def lose_packets(sock: socket.socket) -> None:
+    """Drop, unseen, whatever arrives for a socket from now on: a classic BPF program that accepts
+    0 bytes. On a listener, SYNs are dropped."""
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
+    filters = struct.pack("@HP", 1, ctypes.addressof(program))
+    sock.setsockopt(socket.SOL_SOCKET, 26, filters)  # SO_ATTACH_FILTER
+
+
 @dataclass
 class Provider:
-    """A listening server: it uses up :attr:`answers`, and then answers 200."""
+    """A listening server: :attr:`answers` are used one by one, then :attr:`otherwise`: 200."""
 
     url: str
     answers: deque[Answer] = field(default_factory=deque)
+    otherwise: Answer = field(default_factory=lambda: http())
+    #: The connections that are open.
+    sockets: set[socket.socket] = field(default_factory=set)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     closed: int = 0
@@ -101,7 +113,7 @@ class Provider:
         with suppress(OSError, Hangup), connection, connection.makefile("rb") as stream:
             while request := _read(stream, number):
                 with self.noticed:
-                    answer = self.answers.popleft() if self.answers else http()
+                    answer = self.answers.popleft() if self.answers else self.otherwise
                     self.requests.append(request)
                     self.noticed.notify_all()
                 answer(connection)
@@ -128,7 +140,7 @@ def provider(*, tls: ssl.SSLContext | None = None) -> Iterator[Provider]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     scheme = "https" if tls else "http"
     server = Provider(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/messages")
-    open_connections: set[socket.socket] = set()
+    open_connections = server.sockets
 
     def accept() -> None:
         with suppress(OSError):

@@ -333,8 +333,8 @@ def test_a_certificate_that_is_not_trusted_is_our_fault(peer: Peer) -> None:
 
 def test_sandbox_and_production(peer: Peer) -> None:
     options = peer.options | {"host": None}
-    assert APNsBackend(alias="a", **options)._apns.host == PRODUCTION
-    assert APNsBackend(alias="a", **options, sandbox=True)._apns.host == SANDBOX
+    assert APNsBackend(alias="a", **options)._apns.dialer.host == PRODUCTION
+    assert APNsBackend(alias="a", **options, sandbox=True)._apns.dialer.host == SANDBOX
 
 
 @pytest.mark.parametrize(

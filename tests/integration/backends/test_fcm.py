@@ -22,6 +22,8 @@ from django_pushjobs.backends import Message, OutcomeClass, Target, fcm_account
 from django_pushjobs.backends.fcm import FCMBackend, wire_format
 from tests.support.fcm import ANSWERS, FCM, PROJECT, error, fcm, tls
 from tests.support.peers import RESET, Reply
+from tests.support.provider import provider, raw
+from tests.support.sloppy import SLOPPY
 
 MESSAGE = Message(
     request_id=uuid.uuid4(),
@@ -458,3 +460,15 @@ def test_nothing_is_lost_among_errors_and_resets(peer: FCM, backend: FCMBackend)
     assert len(taken) == len(set(taken)) == kinds[OutcomeClass.OK]
     assert kinds.total() == 500
     assert {message["notification"]["body"] for message in peer.messages} == {"secret body"}
+
+
+@pytest.mark.parametrize("answer", [one for one in SLOPPY if one.startswith(b"200")])
+def test_a_status_stands_whatever_follows_it(
+    peer: FCM, certificate: tuple[ssl.SSLContext, str], answer: bytes
+) -> None:
+    with provider(tls=certificate[0]) as api:
+        backend = make(peer, certificate[1], url=api.url.removesuffix("/messages"))
+        api.script(raw(b"HTTP/1.1 " + answer))
+        assert [backend.push(MESSAGE, target()).kind for _ in range(2)] == [OutcomeClass.OK] * 2
+        assert len(api.requests) == 2
+        backend.close()

@@ -26,6 +26,7 @@ from django_pushjobs import __version__
 from django_pushjobs.backends import Message, Outcome, OutcomeClass, Target
 from django_pushjobs.backends.http import HTTPBackend
 from tests.support.provider import Provider, close, http, provider, raw, reset, silence
+from tests.support.sloppy import SLOPPY
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MESSAGE = Message(
@@ -228,14 +229,16 @@ def test_an_idle_connection_that_was_closed_is_not_used(
     assert is_usable(backend)
 
 
-def test_a_connection_that_dies_under_a_push_is_not_resent_by_us(
+def test_a_connection_that_dies_under_a_push_is_replaced_once(
     gateway: Provider, backend: HTTPBackend
 ) -> None:
-    gateway.script(http(200), reset)
+    gateway.script(http(200), reset, http(200), reset, reset)
     assert is_usable(backend)
+    assert is_usable(backend)
+    assert len({request.json["id"] for request in gateway.requests}) == 1
     outcome = backend.push(MESSAGE, TARGET)
     assert (outcome.kind, outcome.code) == (OutcomeClass.RECONNECT, "connection_lost")
-    assert len(gateway.requests) == 2
+    assert len(gateway.requests) == 5
     assert is_usable(backend)
 
 
@@ -248,7 +251,6 @@ def test_a_connection_that_dies_under_a_push_is_not_resent_by_us(
         (raw(b"HTTP/1.1 200 OK\r\nContent-", then=reset), "connection_lost"),
         (raw(b"SSH-2.0-OpenSSH_9.6\r\n", then=close), "bad_answer"),
         (raw(b"\x00\xff" * 5_000, then=close), "bad_answer"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", then=close), "bad_answer"),
     ],
 )
 def test_no_answer_is_a_reason_to_reconnect(
@@ -270,6 +272,36 @@ def test_the_headers_decide_where_the_body_is_cut_off(gateway: Provider, end: An
     assert backend.push(MESSAGE, TARGET).retry_after == 7
     assert is_usable(backend)
     backend.close()
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("answer", SLOPPY)
+def test_a_status_stands_whatever_follows_it(
+    gateway: Provider, backend: HTTPBackend, answer: bytes, split: bool
+) -> None:
+    """Also if what follows comes later, when the next push may have the connection."""
+    head, end, rest = (b"HTTP/1.1 " + answer).partition(b"\r\n\r\n")
+
+    def late(connection: socket.socket) -> None:
+        time.sleep(0.02 if split else 0)
+        connection.sendall(rest)
+
+    for _ in range(5):
+        gateway.script(raw(head + end, then=late))
+    for _ in range(5):
+        assert backend.push(MESSAGE, TARGET).kind is OutcomeClass.OK
+    # Once, what was left of an earlier answer may have come in place of an answer.
+    assert len(gateway.requests) <= 5 + (b"Content-Length" not in head)
+
+
+def test_what_a_sloppy_answer_says_is_heard(gateway: Provider, backend: HTTPBackend) -> None:
+    both = b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n"
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    head = interim + b"HTTP/1.1 429 Busy\r\n" + both
+    gateway.script(raw(head, then=raw(b"Retry-After: 7\r\n\r\n2\r\n{}\r\n", then=silence)))
+    outcome = backend.push(MESSAGE, TARGET)
+    assert (outcome.kind, outcome.retry_after) == (OutcomeClass.THROTTLE, 7)
+    assert is_usable(backend)
 
 
 def test_a_gateway_that_never_answers_times_out(gateway: Provider) -> None:

@@ -29,7 +29,9 @@ from django_pushjobs.backends.vapid import Vapid
 from django_pushjobs.backends.webpush import MAX_PAYLOAD, WebPushBackend, encrypt, topic
 from tests.support.fcm import tls
 from tests.support.peers import RESET, Reply, as_json
+from tests.support.provider import provider, raw
 from tests.support.push_service import ANSWERS, Browser, PushService, Received, push_service
+from tests.support.sloppy import SLOPPY
 
 SUBJECT = "mailto:push@example.org"
 PRIVATE_KEY = vapid.private_text(vapid.new_key())
@@ -586,3 +588,18 @@ def test_nothing_is_lost_among_errors_and_resets(
             browser.subscription(service.origin)
             == addresses[got.message["notification"]["data"]["n"] % 20]
         )
+
+
+@pytest.mark.parametrize("answer", SLOPPY)
+def test_a_status_stands_whatever_follows_it(
+    certificate: tuple[ssl.SSLContext, str], settings: Any, answer: bytes
+) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"INSECURE_DESTINATIONS": True}
+    with provider(tls=certificate[0]) as service:
+        subscription = Browser("/push/1").subscription(service.url.removesuffix("/messages"))
+        backend = make(ca_file=certificate[1])
+        service.script(raw(b"HTTP/1.1 " + answer))
+        to = target(subscription)
+        assert [backend.push(MESSAGE, to).kind for _ in range(2)] == [OutcomeClass.OK] * 2
+        assert len(service.requests) == 2
+        backend.close()

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from django_pushjobs.callbacks.verdicts import Answer
 
 from django_pushjobs.callbacks import courier
 from django_pushjobs.callbacks.courier import Courier
+from django_pushjobs.callbacks.results import AttemptResult
 from django_pushjobs.models import CallbackEvent, EventType
 from tests.support.callbacks import insecure
 from tests.support.fcm import tls
-from tests.support.provider import Provider, close, http, provider, raw, reset
+from tests.support.provider import Provider, close, http, provider, raw, reset, silence
+from tests.support.sloppy import SLOPPY
 
 SECRET = "whsec_" + "A" * 32
 
@@ -34,7 +35,7 @@ def receiver() -> Iterator[Provider]:
         yield running
 
 
-def post(url: str, **options: Any) -> Answer:
+def post(url: str, **options: Any) -> AttemptResult:
     sender = Courier([SECRET], size=1, **options)
     event = CallbackEvent(type=EventType.COMPLETED, data={}, created_at=timezone.now())
     try:
@@ -56,6 +57,13 @@ def test_an_answer_that_is_none(receiver: Provider, answer: Any, error_code: str
     receiver.script(answer)
     got = post(receiver.url)
     assert (got.status_code, got.error_code) == (None, error_code)
+
+
+@pytest.mark.parametrize("answer", SLOPPY)
+def test_a_status_stands_whatever_follows_it(receiver: Provider, answer: bytes) -> None:
+    receiver.script(raw(b"HTTP/1.1 " + answer, then=silence))
+    got = post(receiver.url)
+    assert (got.status_code, got.error_code) == (int(answer[:3]), "")
 
 
 def test_a_port_that_is_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 import uuid
@@ -37,14 +38,18 @@ from tests.support.apns import (
     Reset,
     apns,
 )
+from tests.support.provider import lose_packets
 from tests.support.waiting import eventually
 
 
 class Client:
     """Posts requests that the peer finds right."""
 
-    def __init__(self, peer: Peer, *, timeout: float = 20, **options: Any) -> None:
+    def __init__(
+        self, peer: Peer, *, timeout: float = 20, idempotent: bool = False, **options: Any
+    ) -> None:
         self.timeout = timeout
+        self.idempotent = idempotent
         settings = {"connections": 1, "connect_timeout": 10, "max_response": 4_096}
         self.requests = Multiplexer(
             "localhost", peer.port, **settings | {"ca_file": peer.ca_file} | options
@@ -64,6 +69,7 @@ class Client:
             headers=self.headers,
             own=[("apns-id", apns_id or str(uuid.uuid4()))],
             timeout=self.timeout,
+            idempotent=self.idempotent,
         )
 
     def post_many(self, count: int, at_once: int = 1_000) -> Counter[Any]:
@@ -209,6 +215,73 @@ def test_a_lost_connection_fails_what_it_carried(peer: Peer, client: Client) -> 
     assert client.post().status == 200
 
 
+def test_what_the_peer_recognizes_is_sent_again_over_another_connection(peer: Peer) -> None:
+    peer.latency = 0.02
+    client = Client(peer, idempotent=True)
+    client.post()
+    peer.script += [Answer()] * 5 + [Abort()]
+    assert client.post_many(20, 20) == {200: 20}
+    assert peer.connections == 2
+    client.requests.close()
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_dead_connection_is_left_within_three_seconds(peer: Peer, idle: bool) -> None:
+    """Packets vanish. Nobody says so."""
+    client = Client(peer, idempotent=True)
+    client.post_many(1 if idle else 50)
+    peer.lose_packets()
+    began = time.monotonic()
+    apns_id = str(uuid.UUID(int=9))
+    posting = gevent.spawn(client.post, b"{}", apns_id)
+    assert client.post_many(20) == {200: 20}
+    assert posting.get().status == 200
+    assert time.monotonic() - began < 4.5
+    assert peer.connections == 2
+    assert [r.connection for r in peer.received if r.headers["apns-id"] == apns_id] == [2]
+    client.requests.close()
+
+
+def test_connections_that_died_together_are_left_together(peer: Peer) -> None:
+    peer.max_streams, peer.latency = 5, 0.02
+    client = Client(peer, connections=4, idempotent=True)
+    assert client.post_many(200) == {200: 200}
+    assert peer.connections == 4
+    peer.lose_packets()
+    began = time.monotonic()
+    assert client.post().status == 200
+    assert time.monotonic() - began < 4.5
+    assert client.requests.open_connections == 1
+    client.requests.close()
+
+
+def test_a_slow_peer_that_reacts_is_waited_for(peer: Peer) -> None:
+    client = Client(peer, idempotent=True)
+    client.post()
+    peer.latency = 4
+    assert client.post().status == 200
+    assert peer.pings >= 2
+    assert peer.connections == 1
+    client.requests.close()
+
+
+def test_addresses_that_drop_syns_or_are_silent_do_not_block_the_others(peer: Peer) -> None:
+    with (
+        socket.create_server(("127.0.0.2", peer.port)) as black_hole,
+        socket.create_server(("127.0.0.3", peer.port)),
+    ):
+        lose_packets(black_hole)
+        client = Client(peer, timeout=10, connect_timeout=5, idempotent=True)
+        client.requests.dialer._resolve = lambda _, port: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{host}", port))
+            for host in (2, 3, 1)
+        ]
+        began = time.monotonic()
+        assert client.post_many(12) == {200: 12}
+        assert time.monotonic() - began < 4
+        client.requests.close()
+
+
 def test_a_connection_that_idled_and_was_closed_is_not_used(peer: Peer, client: Client) -> None:
     client.post()
     peer.abort()
@@ -299,9 +372,9 @@ def test_an_answer_is_cut_off_at_the_limit(peer: Peer, client: Client) -> None:
 
 def test_a_host_that_is_not_there_is_tried_once_for_all_who_wait(peer: Peer) -> None:
     client = Client(peer)
-    client.requests.port = 1
+    client.requests.dialer.port = 1
     assert client.post_many(100) == {ConnectFailed: 100}
-    client.requests.port = peer.port
+    client.requests.dialer.port = peer.port
     assert client.post().status == 200
     client.requests.close()
 
@@ -317,7 +390,7 @@ def test_a_host_without_http2_is_unreachable() -> None:
 
 def test_the_name_in_the_certificate_is_checked(peer: Peer) -> None:
     client = Client(peer)
-    client.requests.host = "127.0.0.2"
+    client.requests.dialer.host = "127.0.0.2"
     with pytest.raises(ConnectFailed) as caught:
         client.post()
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError | ConnectionError)
