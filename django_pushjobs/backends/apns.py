@@ -149,6 +149,13 @@ class APNsBackend(BasePushBackend):
         limit = MAX_VOIP_PAYLOAD if voip else MAX_PAYLOAD
         return [too_large(message, size, limit, self.alias)] if size > limit else []
 
+    def problem_with(self, address: str) -> str | None:
+        return None if _TOKEN.fullmatch(address) else "is not a device token in hexadecimal"
+
+    def canonical(self, address: str) -> str:
+        """Return a token in lower case, as it is pushed to."""
+        return address.lower()
+
     def push(self, message: Message, target: Target) -> Outcome:
         if not _TOKEN.fullmatch(target.address):
             return _NOT_A_TOKEN

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from ..backends import backends
 from ..conf import conf
 from ..devices import OPERATOR
 from ..limits import breaker
@@ -80,8 +81,9 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
         return
     for backend in {s.backend for s in settlements} & registered:
         mine = [s for s in settlements if s.backend == backend]
+        canonical = backends[backend].canonical
         dead = {
-            address_hash(result.address): (settlement.root_id, result)
+            address_hash(canonical(result.address)): (settlement.root_id, result)
             for settlement in mine
             if settlement.counts["dropped"]
             for result in settlement.deliveries
