@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -102,8 +102,17 @@ def problem_with(recipient: Recipient) -> str | None:
         return str(error)
 
 
-def resolve(recipients: Iterable[Recipient], *, backend: str) -> Iterator[str]:
-    """Yield the addresses of all ``recipients``, each once, as their resolvers find them."""
+def resolve(
+    recipients: Iterable[Recipient],
+    *,
+    backend: str,
+    canonical: Callable[[str], str] | None = None,
+) -> Iterator[str]:
+    """Yield the addresses of all ``recipients``, each once, as their resolvers find them.
+
+    :param canonical: returns what all spellings of an address have in common: only the first of
+        them is yielded. None if each address has only one.
+    """
     by_kind: dict[str, list[Any]] = {}
     for recipient in recipients:
         kind, value = split(recipient)
@@ -111,6 +120,7 @@ def resolve(recipients: Iterable[Recipient], *, backend: str) -> Iterator[str]:
     seen: set[str] = set()
     for kind, values in by_kind.items():
         for address in resolver(kind).resolve(values, backend=backend):
-            if address not in seen:
-                seen.add(address)
+            form = address if canonical is None else canonical(address)
+            if form not in seen:
+                seen.add(form)
                 yield address

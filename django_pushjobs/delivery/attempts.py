@@ -18,13 +18,13 @@ from ..conf import conf
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
 from ..limits import throttle
-from ..models.identifiers import delivery_id
 from ..runtime.greenlets import cooperative
 from ..states import OnUnknown, Status
 from . import parts
 from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
 from .requests import Claim, ClaimedRequest
+from .spellings import canonical_of, delivery_ids
 
 logger = logging.getLogger(__name__)
 
@@ -146,12 +146,15 @@ class Pusher:
         """Return the targets that are not settled; None if there are so many that they were cut
         into parts."""
         request, settled = self._request, self._claim.settled
-        addresses = recipients.resolve(request.recipients, backend=request.backend)
+        addresses = recipients.resolve(
+            request.recipients, backend=request.backend, canonical=canonical_of(request.backend)
+        )
         head = list(islice(addresses, conf().PART_SIZE + 1))
         if len(head) > conf().PART_SIZE and not request.is_part:
             parts.cut(request, chain(head, addresses))
             return None
-        keyed = ((delivery_id(request.root_id, address), address) for address in head)
+        id_of = delivery_ids(request.root_id, request.backend)
+        keyed = ((id_of(address), address) for address in head)
         return [
             Target(delivery_id=key, address=address) for key, address in keyed if key not in settled
         ]

@@ -20,11 +20,12 @@ from pytest_django import Settings
 
 from django_pushjobs import devices, services
 from django_pushjobs.backends import backends, vapid
-from django_pushjobs.delivery import dead_addresses
+from django_pushjobs.delivery import dead_addresses, parts
 from django_pushjobs.delivery.attempts import deliver
-from django_pushjobs.models import Device
-from django_pushjobs.states import Status
-from tests.support.apns import Peer, apns
+from django_pushjobs.models import Device, PushRequest
+from django_pushjobs.models.identifiers import delivery_id
+from django_pushjobs.states import FINAL, Status
+from tests.support.apns import Answer, Peer, apns
 from tests.support.fcm import tls
 from tests.support.push_service import PushService, push_service
 
@@ -157,6 +158,55 @@ def test_another_platform_takes_an_address_over(anna: User, bert: User) -> None:
     register(bert, TOKEN, "ios")
     [device] = Device.objects.all()
     assert (device.user, device.platform, device.backend) == (bert, "ios", "apns")
+
+
+def test_two_spellings_in_one_request_are_pushed_once(apple: Peer, service: PushService) -> None:
+    mine = spellings(service.subscribe())
+    assert push(*(text.replace("\n", "") for text in mine)) is Status.SUCCEEDED
+    assert len(service.received) == 1
+    assert push(TOKEN.upper(), {"address": TOKEN}, backend="apns") is Status.SUCCEEDED
+    assert len(apple.received) == 1
+
+
+def test_a_user_and_a_spelling_of_its_address_are_pushed_once(apple: Peer, anna: User) -> None:
+    register(anna, TOKEN, "ios")
+    assert push({"user": anna.pk}, TOKEN.upper(), backend="apns") is Status.SUCCEEDED
+    assert len(apple.received) == 1
+
+
+def test_the_id_of_a_delivery_is_that_of_the_device(apple: Peer, anna: User) -> None:
+    """At the second attempt the device is spelled in another way, and still it is the same push."""
+    register(anna, TOKEN.upper(), "ios")
+    row = services.submit(recipients=[{"user": anna.pk}], title="Hello", backend="apns")
+    apple.script.append(Answer(503, "ServiceUnavailable"))
+    assert deliver(row.pk) is Status.PENDING
+    register(anna, TOKEN, "ios")
+    PushRequest.objects.update(status=Status.QUEUED)
+    assert deliver(row.pk) is Status.SUCCEEDED
+    ids = [request.headers["apns-id"] for request in apple.received]
+    assert ids == [str(delivery_id(row.pk, TOKEN))] * 2
+    assert row.deliveries.count() == 1
+
+
+def test_parts_know_a_device_by_any_spelling(apple: Peer, settings: Settings) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"PART_SIZE": 2}
+    tokens = [f"{number:064x}" for number in (0xA, 0xB, 0xC)]
+    row = services.submit(
+        recipients=[*tokens, *(token.upper() for token in tokens)], title="Hello", backend="apns"
+    )
+    deliver(row.pk)
+    apple.script.append(Answer(503, "ServiceUnavailable"))
+    for _ in range(2):
+        for part in PushRequest.objects.filter(parent=row).exclude(status__in=FINAL):
+            PushRequest.objects.filter(pk=part.pk).update(status=Status.QUEUED)
+            deliver(part.pk)
+    gathered = PushRequest.objects.get(pk=row.pk)
+    assert parts.gather(gathered)
+    gathered.refresh_from_db()
+    assert (gathered.status, gathered.total, gathered.accepted) == (Status.SUCCEEDED, 3, 3)
+    ids = [request.headers["apns-id"] for request in apple.received]
+    assert len(ids) == 4
+    assert set(ids) == {str(delivery_id(row.pk, token)) for token in tokens}
 
 
 def test_a_dead_address_drops_its_device_however_it_is_spelled(
