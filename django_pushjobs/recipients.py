@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 from django.utils.module_loading import import_string
 
@@ -14,6 +15,23 @@ from .exceptions import ConfigurationError
 Recipient = str | dict[str, Any]
 
 MAX_ADDRESS = 2_048
+
+
+class RegisteredAddress(str):
+    """An address of which it is known when its device last registered it.
+
+    :ivar registered_at: aware. A provider may say that the address has been dead since a moment
+        before that; then it is mistaken.
+    """
+
+    __slots__ = ("registered_at",)
+
+    registered_at: datetime
+
+    def __new__(cls, address: str, registered_at: datetime) -> Self:
+        made = super().__new__(cls, address)
+        made.registered_at = registered_at
+        return made
 
 
 class BaseResolver:
@@ -30,7 +48,10 @@ class BaseResolver:
         return None
 
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
-        """Return the addresses of ``values`` for the backend with the alias ``backend``."""
+        """Return the addresses of ``values`` for the backend with the alias ``backend``.
+
+        If it is known when they were registered, make them :class:`RegisteredAddress`.
+        """
         raise NotImplementedError("a resolver implements resolve()")
 
 

@@ -18,6 +18,7 @@ from ..conf import conf
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
 from ..limits import throttle
+from ..recipients import RegisteredAddress
 from ..runtime.greenlets import cooperative
 from ..states import OnUnknown, Status
 from . import parts
@@ -155,9 +156,7 @@ class Pusher:
             return None
         id_of = delivery_ids(request.root_id, request.backend)
         keyed = ((id_of(address), address) for address in head)
-        return [
-            Target(delivery_id=key, address=address) for key, address in keyed if key not in settled
-        ]
+        return [_target(key, address) for key, address in keyed if key not in settled]
 
     def _push(self, backend: BasePushBackend, message: Message, target: Target) -> None:
         if self._begun:
@@ -194,6 +193,12 @@ class Pusher:
             # If we are interrupted, nobody waits for what is still in flight.
             left.clear()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _target(key: UUID, address: str) -> Target:
+    if isinstance(address, RegisteredAddress):
+        return Target(delivery_id=key, address=str(address), registered_at=address.registered_at)
+    return Target(delivery_id=key, address=address)
 
 
 def message_of(request: ClaimedRequest) -> Message:

@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +219,54 @@ def test_a_dead_address_drops_its_device_however_it_is_spelled(
     push(other)
     device.refresh_from_db()
     assert device.state == "dropped"
+
+
+@pytest.mark.parametrize("recipient", ["user", "tag", "address", "part"])
+def test_a_device_that_registered_after_it_was_found_dead_survives(
+    apple: Peer, anna: User, settings: Settings, recipient: str
+) -> None:
+    """APNs says since when a token is dead, and the app has registered it again since."""
+    if recipient == "part":
+        settings.PUSHJOBS = settings.PUSHJOBS | {"PART_SIZE": 1}
+        register(None, "ab" * 32, "ios", tags=["all"])
+    device = register(anna, TOKEN.upper(), "ios", tags=["all", "anna"])
+    before = device.registered_at - timedelta(seconds=1)
+    found = Answer(410, "Unregistered", timestamp=int(before.timestamp() * 1_000))
+    apple.script += [found] * (2 if recipient == "part" else 1)
+    row = services.submit(
+        recipients=[
+            {
+                "user": {"user": anna.pk},
+                "tag": {"tag": "anna"},
+                "address": TOKEN,
+                "part": {"tag": "all"},
+            }[recipient]
+        ],
+        title="Hello",
+        backend="apns",
+    )
+    deliver(row.pk)
+    for part in PushRequest.objects.filter(parent=row):
+        deliver(part.pk)
+    assert len(apple.received) == (2 if recipient == "part" else 1)
+    device.refresh_from_db()
+    assert device.state == "active"
+    if recipient in ("user", "tag"):
+        # The token is alive, so the message is pushed again.
+        PushRequest.objects.update(status=Status.QUEUED)
+        assert deliver(row.pk) is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("recipient", ["user", "address"])
+def test_a_device_that_was_found_dead_after_it_registered_is_dropped(
+    apple: Peer, anna: User, recipient: str
+) -> None:
+    device = register(anna, TOKEN, "ios")
+    since = device.registered_at + timedelta(milliseconds=2)
+    apple.script.append(Answer(410, "Unregistered", timestamp=int(since.timestamp() * 1_000)))
+    push({"user": anna.pk} if recipient == "user" else TOKEN, backend="apns")
+    device.refresh_from_db()
+    assert (device.state, device.reason) == ("dropped", "Unregistered")
 
 
 @pytest.mark.parametrize(
