@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
 
 from django.utils.module_loading import import_string
 
@@ -14,6 +15,23 @@ from .exceptions import ConfigurationError
 Recipient = str | dict[str, Any]
 
 MAX_ADDRESS = 2_048
+
+
+class RegisteredAddress(str):
+    """An address of which it is known when its device last registered it.
+
+    :ivar registered_at: aware. A provider may say that the address has been dead since a moment
+        before that; then it is mistaken.
+    """
+
+    __slots__ = ("registered_at",)
+
+    registered_at: datetime
+
+    def __new__(cls, address: str, registered_at: datetime) -> Self:
+        made = super().__new__(cls, address)
+        made.registered_at = registered_at
+        return made
 
 
 class BaseResolver:
@@ -30,7 +48,10 @@ class BaseResolver:
         return None
 
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
-        """Return the addresses of ``values`` for the backend with the alias ``backend``."""
+        """Return the addresses of ``values`` for the backend with the alias ``backend``.
+
+        If it is known when they were registered, make them :class:`RegisteredAddress`.
+        """
         raise NotImplementedError("a resolver implements resolve()")
 
 
@@ -102,8 +123,17 @@ def problem_with(recipient: Recipient) -> str | None:
         return str(error)
 
 
-def resolve(recipients: Iterable[Recipient], *, backend: str) -> Iterator[str]:
-    """Yield the addresses of all ``recipients``, each once, as their resolvers find them."""
+def resolve(
+    recipients: Iterable[Recipient],
+    *,
+    backend: str,
+    canonical: Callable[[str], str] | None = None,
+) -> Iterator[str]:
+    """Yield the addresses of all ``recipients``, each once, as their resolvers find them.
+
+    :param canonical: returns what all spellings of an address have in common: only the first of
+        them is yielded. None if each address has only one.
+    """
     by_kind: dict[str, list[Any]] = {}
     for recipient in recipients:
         kind, value = split(recipient)
@@ -111,6 +141,7 @@ def resolve(recipients: Iterable[Recipient], *, backend: str) -> Iterator[str]:
     seen: set[str] = set()
     for kind, values in by_kind.items():
         for address in resolver(kind).resolve(values, backend=backend):
-            if address not in seen:
-                seen.add(address)
+            form = address if canonical is None else canonical(address)
+            if form not in seen:
+                seen.add(form)
                 yield address

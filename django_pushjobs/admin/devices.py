@@ -51,7 +51,9 @@ class DeviceAdmin(OperatedAdmin[Device]):
             return queryset, False
         if key_problem(term, get_user_model()) is None:
             return queryset.filter(user__pk=term), False
-        return queryset.filter(address_hash=address_hash(term)), False
+        # Each backend has its own idea of how the address could be spelled.
+        hashes = {address_hash(form) for form in devices.canonical_forms(term)}
+        return queryset.filter(address_hash__in=hashes), False
 
     @admin.display(description=_("address"))
     def short_address(self, row: Device) -> SafeString:

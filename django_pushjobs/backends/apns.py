@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -151,6 +152,13 @@ class APNsBackend(BasePushBackend):
         limit = MAX_VOIP_PAYLOAD if voip else MAX_PAYLOAD
         return [too_large(message, size, limit, self.alias)] if size > limit else []
 
+    def problem_with(self, address: str) -> str | None:
+        return None if _TOKEN.fullmatch(address) else "is not a device token in hexadecimal"
+
+    def canonical(self, address: str) -> str:
+        """Return a token in lower case, as it is pushed to."""
+        return address.lower()
+
     def push(self, message: Message, target: Target) -> Outcome:
         if not _TOKEN.fullmatch(target.address):
             return _NOT_A_TOKEN
@@ -231,21 +239,23 @@ class APNsBackend(BasePushBackend):
     def _outcome(
         self, response: Response, reason: str, timestamp: float | None, target: Target
     ) -> Outcome:
-        if response.status == 410 and timestamp is not None and target.registered_at is not None:
-            found_dead_at = datetime.fromtimestamp(timestamp, UTC)
-            if target.registered_at >= found_dead_at:
-                return _REGISTERED_SINCE
+        dead_at = None
+        if response.status == 410 and timestamp is not None:
+            dead_at = datetime.fromtimestamp(timestamp, UTC)
+        if dead_at and target.registered_at and target.registered_at >= dead_at:
+            return _REGISTERED_SINCE
         headers = response.headers
         retry_after = headers.get(b"retry-after", b"").decode("latin-1")
         provider_id = headers.get(b"apns-id", b"").decode("latin-1")
         if not re.fullmatch(r"[0-9A-Fa-f-]{1,64}", provider_id):
             provider_id = str(target.delivery_id)
-        return self.answers.outcome(
+        outcome = self.answers.outcome(
             response.status,
             reason,
             provider_id=provider_id.lower(),
             retry_after=parse_retry_after(retry_after) if retry_after else None,
         )
+        return replace(outcome, dead_at=dead_at) if dead_at else outcome
 
 
 _NOT_A_TOKEN = Outcome(

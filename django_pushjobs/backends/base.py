@@ -124,6 +124,16 @@ class BasePushBackend:
         """
         return None
 
+    def canonical(self, address: str) -> str:
+        """Return what all spellings of ``address`` have in common: the same for two addresses if,
+        and only if, they reach the same device.
+
+        A device is registered, and a request pushes, once for each canonical form, and the ids of
+        deliveries are made from it, so it must never change. It is not pushed to: the address is.
+        Called for every push; must not raise, not even for what :meth:`problem_with` refuses.
+        """
+        return address
+
     def push(self, message: Message, target: Target) -> Outcome:
         """Push one message to one address and return the outcome.
 

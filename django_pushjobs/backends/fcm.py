@@ -36,6 +36,8 @@ _RESERVED = re.compile(r"from|message_type|(?:google|gcm).*", re.IGNORECASE | re
 _TOPICS = frozenset({"DeviceTokenNotForTopic", "BadTopic", "MissingTopic", "TopicDisallowed"})
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9:.-]{2,62}")
 _ADDRESSES = frozenset({"token", "topic", "condition"})
+#: FCM documents no syntax; it has always been printable ASCII without blanks.
+_TOKEN = re.compile(r"[!-~]+")
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -119,6 +121,16 @@ class FCMBackend(BasePushBackend):
         if size > MAX_PAYLOAD:
             return [notifications.too_large(message, size, MAX_PAYLOAD, self.alias)]
         return []
+
+    def problem_with(self, address: str) -> str | None:
+        kind, value = next(iter(_address(address).items()))
+        if kind == "token" and not _TOKEN.fullmatch(value):
+            return "is not a registration token"
+        return None
+
+    def canonical(self, address: str) -> str:
+        """Return a token without ``token:``, which may stand before it."""
+        return address.removeprefix("token:")
 
     def push(self, message: Message, target: Target) -> Outcome:
         wire = wire_format(message, target, ttl=self._ttl)

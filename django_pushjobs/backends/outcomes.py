@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -49,6 +50,8 @@ class Outcome:
     :param retry_after: seconds that the provider asked us to wait.
     :param unknown: the message was sent, but there was no answer: the provider may have accepted
         it. The request's ``on_unknown`` says whether to push it again.
+    :param dead_at: aware; of an address to drop: when the provider found it to be dead, if it says
+        so. A device that registered the address later is not dropped.
     """
 
     kind: OutcomeClass
@@ -57,6 +60,7 @@ class Outcome:
     provider_id: str = ""
     retry_after: float | None = None
     unknown: bool = False
+    dead_at: datetime | None = None
 
     @property
     def is_transient(self) -> bool:

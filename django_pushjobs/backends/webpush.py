@@ -21,7 +21,7 @@ from .base import BasePushBackend, Message, Target
 from .notification import merged
 from .options import missing_extra, require_positive
 from .outcomes import Outcome, OutcomeClass, storable_id
-from .subscriptions import NoSubscription, Subscription
+from .subscriptions import KEPT, NoSubscription, Subscription, endpoint_of
 from .vapid import Vapid
 from .webpush_answers import ROWS, is_windows, reason_of
 
@@ -36,8 +36,6 @@ PUSH_SERVICES: Final = (
     "push.apple.com",
     "notify.windows.com",
 )
-#: The most subscriptions per process that are kept parsed.
-KEPT: Final = 4_096
 
 _RECORD_SIZE = 4_096
 #: RFC 8030, section 5.4.
@@ -132,6 +130,19 @@ class WebPushBackend(BasePushBackend):
         if size > self.max_payload:
             return [notifications.too_large(message, size, self.max_payload, self.alias)]
         return []
+
+    def problem_with(self, address: str) -> str | None:
+        try:
+            self._subscription(address)
+        except DestinationRefused as refused:
+            return f"has an endpoint that may not be posted to: {refused.detail}"
+        except NoSubscription as problem:
+            return str(problem)
+        return None
+
+    def canonical(self, address: str) -> str:
+        """Return the endpoint of a subscription."""
+        return endpoint_of(address)
 
     def push(self, message: Message, target: Target) -> Outcome:
         plain = _to_json(payload(message, target)).encode()

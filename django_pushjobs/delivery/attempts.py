@@ -22,7 +22,7 @@ from ..db.group_commit import UNAVAILABLE
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
 from ..limits import throttle
-from ..models.identifiers import delivery_id
+from ..recipients import RegisteredAddress
 from ..runtime.greenlets import cooperative
 from ..states import OnUnknown, Status
 from . import parts
@@ -30,6 +30,7 @@ from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
 from .requests import Claim, ClaimedRequest
 from .results import Settlement
+from .spellings import canonical_of, delivery_ids
 
 logger = logging.getLogger(__name__)
 
@@ -166,15 +167,16 @@ class Pusher:
         """Return the targets that are not settled; None if there are so many that they were cut
         into parts."""
         request, settled = self._request, self._claim.settled
-        addresses = recipients.resolve(request.recipients, backend=request.backend)
+        addresses = recipients.resolve(
+            request.recipients, backend=request.backend, canonical=canonical_of(request.backend)
+        )
         head = list(islice(addresses, conf().PART_SIZE + 1))
         if len(head) > conf().PART_SIZE and not request.is_part:
             parts.cut(request, chain(head, addresses))
             return None
-        keyed = ((delivery_id(request.root_id, address), address) for address in head)
-        return [
-            Target(delivery_id=key, address=address) for key, address in keyed if key not in settled
-        ]
+        id_of = delivery_ids(request.root_id, request.backend)
+        keyed = ((id_of(address), address) for address in head)
+        return [_target(key, address) for key, address in keyed if key not in settled]
 
     def _push(self, backend: BasePushBackend, message: Message, target: Target) -> None:
         if self._begun:
@@ -212,6 +214,12 @@ class Pusher:
             # If we are interrupted, nobody waits for what is still in flight.
             left.clear()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _target(key: UUID, address: str) -> Target:
+    if isinstance(address, RegisteredAddress):
+        return Target(delivery_id=key, address=str(address), registered_at=address.registered_at)
+    return Target(delivery_id=key, address=address)
 
 
 def message_of(request: ClaimedRequest) -> Message:

@@ -16,11 +16,11 @@ from ..conf import conf
 from ..db.statements import Place, Statement, can_return
 from ..limits import breaker
 from ..models import Delivery, PushRequest
-from ..models.identifiers import delivery_id
 from ..states import SETTLED, Status
 from .backoff import soon
 from .bulkhead import Bulkhead
 from .requests import Claim, ClaimedRequest
+from .spellings import delivery_ids
 
 
 def lease() -> datetime:
@@ -100,10 +100,10 @@ def _settled(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID
     whole = [row.pk for row in again if not row.is_part]
     # Deliveries belong to the request as it was asked for, so those of a part go by their ids.
     of_part = {
-        delivery_id(row.root_id, address): row.pk
+        key: row.pk
         for row in again
         if row.is_part
-        for address in row.recipients
+        for key in map(delivery_ids(row.root_id, row.backend), row.recipients)
     }
     found = (
         Delivery.objects.using(using)

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from ..backends import backends
 from ..conf import conf
 from ..devices import OPERATOR
 from ..limits import breaker
@@ -80,8 +81,9 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
         return
     for backend in {s.backend for s in settlements} & registered:
         mine = [s for s in settlements if s.backend == backend]
+        canonical = backends[backend].canonical
         dead = {
-            address_hash(result.address): (settlement.root_id, result)
+            address_hash(canonical(result.address)): (settlement.root_id, result)
             for settlement in mine
             if settlement.counts["dropped"]
             for result in settlement.deliveries
@@ -107,8 +109,14 @@ def _devices(
         address_hash__in=list(dead), backend=backend, state=DeviceState.ACTIVE
     )
     locked = rows.select_for_update().order_by("pk").only("address_hash", "registered_at")
-    # A device that registered again while the push was under way is alive.
-    return [d for d in locked if d.registered_at <= dead[d.address_hash][1].started_at]
+    return [d for d in locked if _is_meant(d.registered_at, dead[d.address_hash][1])]
+
+
+def _is_meant(registered_at: datetime, result: DeliveryResult) -> bool:
+    """Return False if a device has registered since: while the push was under way, or after the
+    provider found its address to be dead."""
+    found_before = result.dead_at is not None and result.dead_at <= registered_at
+    return registered_at <= result.started_at and not found_before
 
 
 def _drop(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -27,10 +27,11 @@ from ..conf import conf
 from ..lifecycle import dispatch
 from ..lifecycle.announcements import end
 from ..models import PushRequest
-from ..models.identifiers import delivery_id, part_id
+from ..models.identifiers import part_id
 from ..models.push_requests import PushRequestQuerySet
 from ..states import ACTIVE, COUNTS, RETRYABLE, WAITING, Status
 from .requests import ClaimedRequest
+from .spellings import delivery_ids
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +60,14 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
     using = router.db_for_write(PushRequest)
     parts = PushRequest.objects.using(using).filter(parent=request.pk)
     number, seen = 0, set[UUID]()
+    id_of = delivery_ids(request.pk, request.backend)
     for recipients in parts.values_list("recipients", flat=True).iterator(chunk_size=10):
         number += 1
-        seen.update(delivery_id(request.pk, address) for address in recipients)
+        seen.update(map(id_of, recipients))
     if request.attempts > 1:
         _retry(parts)
     try:
-        for batch in _batches(_unseen(request, addresses, seen), conf().PART_SIZE):
+        for batch in _batches(_unseen(addresses, id_of, seen), conf().PART_SIZE):
             _store(_part(request, number, batch), using)
             number += 1
             if not _hold(request, using, owner=request.owner, total=len(seen)):
@@ -83,9 +85,11 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
     return _hold(request, using, owner=PARTS, total=len(seen))
 
 
-def _unseen(request: ClaimedRequest, addresses: Iterable[str], seen: set[UUID]) -> Iterator[str]:
+def _unseen(
+    addresses: Iterable[str], id_of: Callable[[str], UUID], seen: set[UUID]
+) -> Iterator[str]:
     for address in addresses:
-        key = delivery_id(request.pk, address)
+        key = id_of(address)
         if key not in seen:
             seen.add(key)
             yield address

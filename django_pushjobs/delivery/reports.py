@@ -190,6 +190,7 @@ def _result(
         error=outcome.detail,
         started_at=push.started_at,
         finished_at=push.finished_at,
+        dead_at=outcome.dead_at,
     )
 
 

@@ -31,6 +31,8 @@ class DeliveryResult:
     error: str = ""
     started_at: datetime
     finished_at: datetime
+    #: When the provider found the address to be dead, if it says so.
+    dead_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ turn users and tags into addresses. A provider's verdict on an address comes bac
 """
 
 from .registry import MAX_DEVICES, OPERATOR, drop, register, revive, unregister
-from .validation import backend_for
+from .validation import backend_for, canonical_forms
 
 __all__ = [
     "MAX_DEVICES",
     "OPERATOR",
     "backend_for",
+    "canonical_forms",
     "drop",
     "register",
     "revive",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
+from ..backends import backends
 from ..exceptions import FieldError, InvalidDevice
 from ..models import Device, DeviceState, DeviceTag, address_hash
 from .validation import backend_for, device_errors
@@ -31,7 +33,9 @@ def register(
     """Store a device of ``user``, or renew an existing one; return it, and whether it is new.
 
     Renewing makes a dropped device active again. It also moves a device that somebody else has
-    registered: whoever holds the address is the one who uses the device now.
+    registered, or that was registered for another app: whoever holds the address is the one who
+    uses the device now. Two spellings of an address are one address, see
+    ``BasePushBackend.canonical``.
 
     :param user: a user of the project, or None for a device that is reached only by its tags.
     :param tags: all tags the device has from now on.
@@ -40,30 +44,58 @@ def register(
     if errors := list(device_errors(platform, address, app, locale, tags)):
         raise InvalidDevice(errors)
     now = timezone.now()
-    key: dict[str, Any] = {"address_hash": address_hash(address), "platform": platform, "app": app}
+    backend = backends[backend_for(platform, app) or ""]
+    key = address_hash(backend.canonical(address))
+    values = {
+        "user": user,
+        "platform": platform,
+        "app": app,
+        "backend": backend.alias,
+        "address": address,
+        "locale": locale,
+        "state": DeviceState.ACTIVE,
+        "reason": "",
+        "evidence": {},
+        "registered_at": now,
+        "last_seen_at": now,
+    }
     using = router.db_for_write(Device)
     with transaction.atomic(using=using):
+        is_new = _store(key, values, using)
+        device = Device.objects.using(using).get(address_hash=key)
         if user is not None:
             others = Device.objects.using(using).filter(user=user, state=DeviceState.ACTIVE)
-            if others.exclude(**key).count() >= MAX_DEVICES:
+            if others.exclude(pk=device.pk).count() >= MAX_DEVICES:
                 detail = f"this user already has {MAX_DEVICES} devices"
                 raise InvalidDevice([FieldError("", detail, "too_many")])
-        values = {
-            "user": user,
-            "backend": backend_for(platform, app),
-            "address": address,
-            "locale": locale,
-            "state": DeviceState.ACTIVE,
-            "reason": "",
-            "evidence": {},
-            "registered_at": now,
-            "last_seen_at": now,
-        }
-        dropped = Device.objects.using(using).filter(**key, state=DeviceState.DROPPED)
-        dropped.update(state_changed_at=now)
-        device, is_new = Device.objects.using(using).update_or_create(**key, defaults=values)
         _set_tags(device, tags, using)
     return device, is_new
+
+
+def _store(key: str, values: Mapping[str, Any], using: str) -> bool:
+    """Write the one row of an address, and return whether it is new.
+
+    It writes before it reads: so SQLite waits for its turn, and in the other databases whoever
+    registers the same address at the same time waits for this transaction to end.
+
+    :raises IntegrityError: other processes register and delete it all the time.
+    """
+    now = values["registered_at"]
+    # First, because MariaDB evaluates the assignments of an UPDATE one after the other.
+    since = Case(When(state=DeviceState.DROPPED, then=Value(now)), default=F("state_changed_at"))
+    rows = Device.objects.using(using).filter(address_hash=key)
+    for attempts_left in (2, 1, 0):
+        if rows.update(state_changed_at=since, **values):
+            return False
+        try:
+            with transaction.atomic(using=using):
+                Device.objects.using(using).create(address_hash=key, state_changed_at=now, **values)
+            return True
+        except IntegrityError:
+            # Somebody else was faster, or the user is gone.
+            if not attempts_left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _set_tags(device: Device, tags: Sequence[str], using: str) -> None:
@@ -79,8 +111,15 @@ def _set_tags(device: Device, tags: Sequence[str], using: str) -> None:
 
 def unregister(user: Any, device_id: int) -> bool:
     """Forget a device of ``user``; return False if the user has no such device."""
-    deleted, _ = Device.objects.filter(user=user, pk=device_id).delete()
-    return bool(deleted)
+    using = router.db_for_write(Device)
+    mine = Device.objects.using(using).filter(user=user, pk=device_id)
+    with transaction.atomic(using=using):
+        # Locks the row, so that nobody who registers the address meanwhile gives it new tags. As in
+        # _store(), SQLite has to write first.
+        if not mine.update(state_changed_at=F("state_changed_at")):
+            return False
+        mine.delete()
+    return True
 
 
 def drop(device_ids: Sequence[int]) -> int:

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
 from ..models import Device, DeviceState, DeviceTag
-from ..recipients import BaseResolver
+from ..recipients import BaseResolver, RegisteredAddress
 from .validation import tag_problem
 
 #: Rows per query.
@@ -66,8 +66,9 @@ class UserResolver(BaseResolver):
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
         active = Device.objects.filter(backend=backend, state=DeviceState.ACTIVE)
         for users in slices(values):
-            for (address,) in pages(active.filter(user__in=users), "address"):
-                yield address
+            rows = active.filter(user__in=users)
+            for address, registered_at in pages(rows, "address", "registered_at"):
+                yield RegisteredAddress(address, registered_at)
 
 
 class TagResolver(BaseResolver):
@@ -79,5 +80,6 @@ class TagResolver(BaseResolver):
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
         tags = DeviceTag.objects.filter(device__backend=backend, device__state=DeviceState.ACTIVE)
         for names in slices(values):
-            for (address,) in pages(tags.filter(name__in=names), "device__address"):
-                yield address
+            rows = tags.filter(name__in=names)
+            for row in pages(rows, "device__address", "device__registered_at"):
+                yield RegisteredAddress(*row)

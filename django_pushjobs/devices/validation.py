@@ -30,6 +30,12 @@ def backend_for(platform: str, app: str) -> str | None:
     return aliases.get(f"{platform}:{app}") or aliases.get(platform)
 
 
+def canonical_forms(address: str) -> set[str]:
+    """Return the forms in which ``address`` could be registered, with any backend."""
+    aliases = set(conf().DEVICE_BACKENDS.values())
+    return {address, *(backends[alias].canonical(address) for alias in aliases)}
+
+
 def device_errors(
     platform: Any, address: Any, app: Any, locale: Any, tags: Any
 ) -> Iterator[FieldError]:

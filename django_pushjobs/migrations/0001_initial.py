@@ -924,7 +924,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="device",
             constraint=models.UniqueConstraint(
-                fields=("address_hash", "platform", "app"), name="pushjobs_one_device"
+                fields=("address_hash",), name="pushjobs_one_device"
             ),
         ),
         migrations.AddConstraint(

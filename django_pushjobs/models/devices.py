@@ -28,13 +28,19 @@ class DeviceState(models.TextChoices):
 
 
 def address_hash(address: str) -> str:
-    """Return the SHA-256 of an address: short enough for an index in every database."""
+    """Return the SHA-256 of an address: short enough for an index in every database.
+
+    :param address: in its canonical form, see ``BasePushBackend.canonical``.
+    """
     return hashlib.sha256(address.encode()).hexdigest()
 
 
 class Device(models.Model):
     """An address at which a user can be reached, as registered by an app or a web page.
 
+    :ivar address: as it was last spelled.
+    :ivar address_hash: of its canonical form. No two devices have the same, whatever their platform
+        and app: if they had, one browser could show the messages of two users.
     :ivar backend: the alias that reaches it, from ``DEVICE_BACKENDS`` when it was registered.
     :ivar reason: why it was dropped: the code of the provider's verdict, or ``operator``.
     :ivar evidence: of a verdict: ``detail``, ``push_request`` and ``delivery``.
@@ -77,9 +83,7 @@ class Device(models.Model):
             models.Index(fields=("backend", "state", "state_changed_at"), name="pushjobs_dropped"),
         )
         constraints = (
-            models.UniqueConstraint(
-                fields=("address_hash", "platform", "app"), name="pushjobs_one_device"
-            ),
+            models.UniqueConstraint(fields=("address_hash",), name="pushjobs_one_device"),
             models.CheckConstraint(
                 name="pushjobs_device_state_known", condition=Q(state__in=DeviceState.values)
             ),

@@ -28,7 +28,7 @@ NAMES = {
         "backends",
     ),
     "backends.locmem": ("LocMemBackend", "Pushed", "clear", "outbox", "script"),
-    "recipients": ("BaseResolver", "AddressResolver"),
+    "recipients": ("BaseResolver", "AddressResolver", "RegisteredAddress"),
     "devices": ("register", "unregister", "drop", "revive"),
     "testing": ("BackendContract", "captured_pushes"),
     "signals": ("push_request_submitted", "push_request_finished", "push_request_canceled"),

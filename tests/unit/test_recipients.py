@@ -81,6 +81,11 @@ def test_addresses_are_resolved_once_each_and_in_order() -> None:
     assert list(resolve([], backend="x")) == []
 
 
+def test_of_several_spellings_the_first_is_yielded() -> None:
+    found = resolve(["AB", "ab", {"address": "Ab"}, "c"], backend="x", canonical=str.lower)
+    assert list(found) == ["AB", "c"]
+
+
 @USERS
 def test_a_resolver_of_the_project_has_its_options() -> None:
     assert problem_with({"user": 5}) is None
