@@ -52,6 +52,9 @@ class HTTPBackend(BasePushBackend):
     :param connections: maximum number of connections per process; further pushes wait for one.
     :param max_payload: bytes that title, body and data may have as JSON.
     :param max_response: bytes of an answer that are read to find the ``id``.
+    :param idempotent: the gateway ignores a message whose ``Idempotency-Key`` it has seen. Then a
+        push whose kept-alive connection turns out to be closed is sent again at once and costs no
+        attempt; otherwise ``on_unknown`` decides.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param answers: what answers mean if this gateway differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong.
@@ -71,6 +74,7 @@ class HTTPBackend(BasePushBackend):
         connections: int = 1_000,
         max_payload: int | None = None,
         max_response: int = 65_536,
+        idempotent: bool = False,
         ca_file: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
@@ -85,6 +89,7 @@ class HTTPBackend(BasePushBackend):
         self.timeout: float = timeout
         self.max_payload = max_payload
         self.max_response = max_response
+        self._idempotent = bool(idempotent)
         self._gateway = Connections(
             url, size=connections, connect_timeout=connect_timeout, ca_file=ca_file
         )
@@ -96,7 +101,7 @@ class HTTPBackend(BasePushBackend):
             self._request(message, target),
             timeout=self.timeout,
             max_response=self.max_response,
-            idempotent=True,
+            idempotent=self._idempotent,
         )
         return self.answers.outcome(
             reply.answer, provider_id=_provider_id(reply.body), retry_after=reply.retry_after
