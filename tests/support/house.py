@@ -31,7 +31,7 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     "surface": ("api", "admin", "management", "checks", "apps", "testing"),
     "client": ("client",),
 }
-GROUND = ("__init__", "conf", "exceptions", "states", "signals", "runtime")
+GROUND = FLOORS["ground"]
 BELOW_TRUTH = (*GROUND, "sentry", "recipients", "transport", "broker", "db", "backends")
 BELOW_LIFE = (*BELOW_TRUTH, "models", "events", "devices", "limits", "callbacks")
 
