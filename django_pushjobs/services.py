@@ -113,7 +113,9 @@ def retry(request_id: UUID) -> PushRequest:
         "error_code": "",
         "error": "",
         "cancel_requested_at": None,
-        "attempt_limit": F("attempts") + conf().MAX_ATTEMPTS,
+        "uncounted_attempts": F("attempts"),
+        "attempt_limit": conf().MAX_ATTEMPTS,
+        "started_at": None,
         "enqueues": F("enqueues") + 1,
     }
     with transaction.atomic(using=using):
@@ -121,7 +123,9 @@ def retry(request_id: UUID) -> PushRequest:
         row = requests.get()
         if not moved:
             raise InvalidTransition("retry", row.status)
-        row.deliveries.filter(status__in=UNSUCCESSFUL).update(status=DeliveryStatus.RETRYING)
+        row.deliveries.filter(status__in=UNSUCCESSFUL).update(
+            status=DeliveryStatus.RETRYING, attempts=0, next_attempt_at=None
+        )
         transaction.on_commit(partial(_announce_retry, row), using=using)
     return row
 
@@ -131,11 +135,13 @@ def _announce_retry(row: PushRequest) -> None:
     publish([Change.of(row)])
 
 
-def resume(backend: str) -> bool:
+def resume(backend: str, origin: str | None = None) -> bool:
     """End the pause of a backend that had refused our credentials: somebody has mended them.
+
+    :param origin: only the pause of this origin of the backend; None for all of its pauses.
 
     The requests that wait for it are enqueued within a second or two.
 
     :returns: whether it was paused.
     """
-    return breaker.resume(backend, using=router.db_for_write(Pause))
+    return breaker.resume(backend, origin, using=router.db_for_write(Pause))

@@ -17,7 +17,15 @@ from .formatting import moment_column
 class PauseAdmin(OperatedAdmin[Pause]):
     """A pause ends by itself once a probe is accepted; here somebody can end it earlier."""
 
-    list_display = ("backend", "error_code", "error", "since_shown", "until_shown", "failures")
+    list_display = (
+        "backend",
+        "origin",
+        "error_code",
+        "error",
+        "since_shown",
+        "until_shown",
+        "failures",
+    )
     list_display_links = None
     actions = ("resume_selected",)
 
@@ -26,7 +34,7 @@ class PauseAdmin(OperatedAdmin[Pause]):
 
     @admin.action(description=_("Resume selected backends"), permissions=["operate"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Pause]) -> None:
-        resumed = sum(services.resume(pause.backend) for pause in queryset)
+        resumed = sum(services.resume(pause.backend, pause.origin) for pause in queryset)
         done = ngettext(
             "%(count)d backend has been resumed.", "%(count)d backends have been resumed.", resumed
         )

@@ -15,7 +15,7 @@ from ..transport.http2 import Response
 from ..transport.http2_errors import HTTP2Error
 from ..transport.multiplexing import Multiplexer
 from ..transport.retry_after import parse_retry_after
-from .apns_answers import ROWS, reason_of
+from .apns_answers import OWN_TOPIC, ROWS, TOPIC_REASONS, reason_of
 from .apns_token import provider_token
 from .base import BasePushBackend, Message, Target
 from .notification import Notification, errors, merged, read, too_large
@@ -185,6 +185,8 @@ class APNsBackend(BasePushBackend):
             except HTTP2Error as error:
                 return self.answers.outcome(error.word, detail=error.reason)
             reason, timestamp = reason_of(response.body)
+            if reason in TOPIC_REASONS and headers["apns-topic"] != self.topic:
+                reason = OWN_TOPIC
             row = self.answers.row(response.status, reason)
             # A token that was refused is not a failure yet: push again with a new one.
             if not (row.renews and self._token.renew(token)):

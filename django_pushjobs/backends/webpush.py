@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..exceptions import DestinationRefused, FieldError, pointer_to
 from ..transport.connections import Connections
@@ -144,6 +145,14 @@ class WebPushBackend(BasePushBackend):
         """Return the endpoint of a subscription."""
         return endpoint_of(address)
 
+    def origin_of(self, address: str) -> str | None:
+        """Return the push service of a subscription, as the option ``push_services`` names it."""
+        try:
+            host = urlsplit(self._subscription(address).origin).hostname or ""
+        except (NoSubscription, DestinationRefused):
+            return None
+        return self._push_service(host)
+
     def push(self, message: Message, target: Target) -> Outcome:
         plain = _to_json(payload(message, target)).encode()
         if len(plain) > self.max_payload:
@@ -185,15 +194,17 @@ class WebPushBackend(BasePushBackend):
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(host):
+        if outcome.kind is OutcomeClass.CONFIG and self._push_service(host) is None:
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 
     def close(self) -> None:
         self._origins.close()
 
-    def _trusts(self, host: str) -> bool:
-        return any(host == one or host.endswith(f".{one}") for one in self._push_services)
+    def _push_service(self, host: str) -> str | None:
+        """Return the one of ``push_services`` that ``host`` belongs to."""
+        names = self._push_services
+        return next((name for name in names if host == name or host.endswith(f".{name}")), None)
 
     def _refused(self, refused: DestinationRefused) -> Outcome:
         return self.answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")

@@ -85,34 +85,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Pause",
-            fields=[
-                (
-                    "backend",
-                    models.CharField(
-                        max_length=64, primary_key=True, serialize=False, verbose_name="backend"
-                    ),
-                ),
-                (
-                    "error_code",
-                    models.CharField(blank=True, max_length=64, verbose_name="error code"),
-                ),
-                ("error", models.TextField(blank=True, verbose_name="error")),
-                (
-                    "since",
-                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="since"),
-                ),
-                ("until", models.DateTimeField(verbose_name="until")),
-                ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
-                ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
-            ],
-            options={
-                "verbose_name": "paused backend",
-                "verbose_name_plural": "paused backends",
-                "ordering": ("backend",),
-            },
-        ),
-        migrations.CreateModel(
             name="ApiKey",
             fields=[
                 (
@@ -574,6 +546,48 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Pause",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "origin",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The provider that refused; empty: the whole backend.",
+                        max_length=255,
+                        verbose_name="origin",
+                    ),
+                ),
+                (
+                    "error_code",
+                    models.CharField(blank=True, max_length=64, verbose_name="error code"),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "since",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="since"),
+                ),
+                ("until", models.DateTimeField(verbose_name="until")),
+                ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
+                ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
+            ],
+            options={
+                "verbose_name": "paused backend",
+                "verbose_name_plural": "paused backends",
+                "ordering": ("backend", "origin"),
+                "constraints": [
+                    models.UniqueConstraint(fields=("backend", "origin"), name="pushjobs_one_pause")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="PushRequest",
             fields=[
                 (
@@ -706,6 +720,10 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(db_default=0, default=0, verbose_name="attempts"),
                 ),
                 (
+                    "uncounted_attempts",
+                    models.PositiveIntegerField(db_default=0, default=0, editable=False),
+                ),
+                (
                     "attempt_limit",
                     models.PositiveIntegerField(
                         db_default=5, default=5, verbose_name="attempt limit"
@@ -829,6 +847,10 @@ class Migration(migrations.Migration):
                 ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("attempts", models.PositiveIntegerField(default=1, verbose_name="attempts")),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="next attempt"),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started")),
                 ("finished_at", models.DateTimeField(verbose_name="finished")),
                 (

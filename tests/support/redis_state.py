@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
@@ -15,20 +16,33 @@ _VOLATILE = [
 ]
 #: Said by the process, not by the job.
 _OF_THE_PROCESS = {"pid", "ip_address", "hostname", "birth", "total_working_time"}
+#: What a job says of when something last became of it.
+_MOMENTS = ("created_at", "started_at", "ended_at", "last_heartbeat")
 
 
 def state(connection: Redis, worker: str) -> dict[str, Any]:
-    """Return every key of RQ with its value and its time to live, ``worker`` called ``<worker>``.
+    """Return every key of RQ with its value and seconds to live, ``worker`` called ``<worker>``.
 
-    A time to live is rounded up to tens of seconds: two workers are never run at the same second.
+    Times are counted from when something last became of the job that they belong to, not from the
+    moment of looking: how long the whole took, or how late this looks, is nobody's difference.
+    They are rounded to tens of seconds.
     """
     found: dict[str, Any] = {}
     for raw in connection.scan_iter("rq:*", count=1_000):
         key = raw.decode()
         value = _value(connection, key)
-        ttl = connection.ttl(key)
-        found[_plain(key, worker)] = (_compare(value, worker), -(-ttl // 10) * 10)
+        expires = connection.expiretime(key)
+        if expires > 0:
+            expires = _ahead(expires, _last_moment(connection, key.rsplit(":", 1)[-1]))
+        found[_plain(key, worker)] = (_compare(value, worker), expires)
     return found
+
+
+def _last_moment(connection: Redis, member: str) -> float:
+    """Return the Unix time when something last became of a job, for others that of the server."""
+    said = connection.hmget(f"rq:job:{member.split(':', 1)[0]}", *_MOMENTS)
+    moments = [datetime.fromisoformat(moment.decode()).timestamp() for moment in said if moment]
+    return max(moments) if moments else float(connection.time()[0])
 
 
 def _value(connection: Redis, key: str) -> Any:
@@ -37,9 +51,13 @@ def _value(connection: Redis, key: str) -> Any:
         items = {k.decode(): v for k, v in connection.hgetall(key).items()}
         return {k: v for k, v in items.items() if k not in _OF_THE_PROCESS}
     if kind == "zset":
-        now = connection.time()[0]
         # Scores are times: what counts is how far ahead they are.
-        return {m.decode(): _ahead(score, now) for m, score in connection.zscan_iter(key)}
+        return {
+            member.decode(): score
+            if score == float("inf") or score <= 0
+            else _ahead(score, _last_moment(connection, member.decode()))
+            for member, score in connection.zscan_iter(key)
+        }
     if kind == "stream":
         return [{k.decode(): v for k, v in entry.items()} for _, entry in connection.xrange(key)]
     if kind == "list":
@@ -49,8 +67,8 @@ def _value(connection: Redis, key: str) -> Any:
     return connection.get(key)
 
 
-def _ahead(score: float, now: int) -> float:
-    return score if score == float("inf") or score <= 0 else -(-int(score - now) // 10) * 10
+def _ahead(moment: float, since: float) -> int:
+    return round((moment - since) / 10) * 10
 
 
 def _compare(value: Any, worker: str) -> Any:

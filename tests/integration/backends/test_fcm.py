@@ -199,7 +199,7 @@ def test_every_answer_has_its_test() -> None:
 
 #: What FCM wraps into INVALID_ARGUMENT and its like, and what becomes of the address.
 APNS_ERRORS = [
-    (400, "DeviceTokenNotForTopic", OutcomeClass.CONFIG),
+    (400, "DeviceTokenNotForTopic", OutcomeClass.FAIL),
     (400, "BadTopic", OutcomeClass.CONFIG),
     (413, "PayloadTooLarge", OutcomeClass.FAIL),
     (400, "BadPriority", OutcomeClass.FAIL),
