@@ -25,7 +25,7 @@ def state(connection: Redis, worker: str) -> dict[str, Any]:
 
     Times are counted from when something last became of the job that they belong to, not from the
     moment of looking: how long the whole took, or how late this looks, is nobody's difference.
-    They are rounded to tens of seconds.
+    They are rounded to tens of seconds. What belongs to no job has its time rounded to minutes.
     """
     found: dict[str, Any] = {}
     for raw in connection.scan_iter("rq:*", count=1_000):
@@ -33,16 +33,18 @@ def state(connection: Redis, worker: str) -> dict[str, Any]:
         value = _value(connection, key)
         expires = connection.expiretime(key)
         if expires > 0:
-            expires = _ahead(expires, _last_moment(connection, key.rsplit(":", 1)[-1]))
+            expires = _ahead(connection, expires, key.rsplit(":", 1)[-1])
         found[_plain(key, worker)] = (_compare(value, worker), expires)
     return found
 
 
-def _last_moment(connection: Redis, member: str) -> float:
-    """Return the Unix time when something last became of a job, for others that of the server."""
+def _ahead(connection: Redis, moment: float, member: str) -> int:
+    """Return how many seconds a Unix time is after what last became of the job ``member``."""
     said = connection.hmget(f"rq:job:{member.split(':', 1)[0]}", *_MOMENTS)
-    moments = [datetime.fromisoformat(moment.decode()).timestamp() for moment in said if moment]
-    return max(moments) if moments else float(connection.time()[0])
+    moments = [datetime.fromisoformat(at.decode()).timestamp() for at in said if at]
+    if moments:
+        return round((moment - max(moments)) / 10) * 10
+    return round((moment - connection.time()[0]) / 60) * 60
 
 
 def _value(connection: Redis, key: str) -> Any:
@@ -55,7 +57,7 @@ def _value(connection: Redis, key: str) -> Any:
         return {
             member.decode(): score
             if score == float("inf") or score <= 0
-            else _ahead(score, _last_moment(connection, member.decode()))
+            else _ahead(connection, score, member.decode())
             for member, score in connection.zscan_iter(key)
         }
     if kind == "stream":
@@ -65,10 +67,6 @@ def _value(connection: Redis, key: str) -> Any:
     if kind == "set":
         return sorted(member.decode() for member in connection.smembers(key))
     return connection.get(key)
-
-
-def _ahead(moment: float, since: float) -> int:
-    return round((moment - since) / 10) * 10
 
 
 def _compare(value: Any, worker: str) -> Any:
