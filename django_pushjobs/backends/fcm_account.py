@@ -77,7 +77,11 @@ class ServiceAccount:
         from google.auth import exceptions
 
         try:
-            self._credentials.refresh(self._call)
+            try:
+                self._credentials.refresh(self._call)
+            except exceptions.TransportError:
+                # Every push would pay for one lost connection with an attempt.
+                self._credentials.refresh(self._call)
         except exceptions.GoogleAuthError as error:
             refused = isinstance(error, exceptions.RefreshError) and not error.retryable
             word = "bad_credentials" if refused else "no_token"
