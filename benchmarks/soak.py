@@ -64,6 +64,16 @@ class Soak:
         self.errors = [*self.kinds, *["RESET"] * 4]
         self.addresses: list[str] = told["addresses"]
         self.final: dict[int, str] = {}
+        self.renewed = 0
+        if kind == "webpush":
+            renew = self.backend._vapid.renew
+
+            def counted(origin: str, refused: str) -> bool:
+                is_new: bool = renew(origin, refused)
+                self.renewed += is_new
+                return is_new
+
+            self.backend._vapid.renew = counted
         self.outcomes: Counter[str] = Counter()
         self.drawn: Counter[str] = Counter()
         peer.script = self.answer
@@ -128,7 +138,7 @@ class Soak:
         del ended["reconnect"], drawn["reconnect"]
         ended["retry"] -= self.outcomes["retry timeout"]
         # A token that is refused and renewed does not lead to an outcome.
-        renewed = self.peer.token_calls - 1 if self.kind == "fcm" else 0
+        renewed = self.peer.token_calls - 1 if self.kind == "fcm" else self.renewed
         drawn["config"] -= renewed
         return sum(abs(drawn[kind] - ended[kind]) for kind in drawn | ended)
 
