@@ -77,6 +77,18 @@ class Migration(migrations.Migration):
                         default=django.utils.timezone.now, editable=False, verbose_name="created"
                     ),
                 ),
+                (
+                    "live",
+                    models.OneToOneField(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="double",
+                        to="django_pushjobs.apiclient",
+                        verbose_name="live client",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "API client",
@@ -119,14 +131,6 @@ class Migration(migrations.Migration):
                         default=list,
                         validators=[django_pushjobs.models.keys.validate_networks],
                         verbose_name="allowed networks",
-                    ),
-                ),
-                (
-                    "is_test",
-                    models.BooleanField(
-                        default=False,
-                        help_text="Its push requests go to the sandbox, and it cannot see any others.",
-                        verbose_name="test key",
                     ),
                 ),
                 (

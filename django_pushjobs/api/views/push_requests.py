@@ -54,11 +54,10 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @property
     def test_backend(self) -> str | None:
         """The only backend that a test key may use; None if the key is a live one."""
-        return conf().TEST_BACKEND if self.key.is_test else None
+        return conf().TEST_BACKEND if self.client.is_test else None
 
     def get_queryset(self) -> QuerySet[PushRequest]:
-        rows = super().get_queryset().filter(client=self.client)
-        return rows if self.test_backend is None else rows.filter(backend=self.test_backend)
+        return super().get_queryset().filter(client=self.client)
 
     def get_object(self) -> PushRequest:
         return self.get_queryset().get(pk=self.kwargs["id"])
