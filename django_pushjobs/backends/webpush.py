@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ..exceptions import DestinationRefused, FieldError, pointer_to
 from ..transport.connections import Connections
 from ..transport.exchanges import Reply, exchange
+from ..transport.failures import PROXY_REFUSED
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
@@ -69,6 +70,7 @@ class WebPushBackend(BasePushBackend):
         that our key or our settings are wrong. Anybody can subscribe with an endpoint of their own:
         if another host says so, the delivery fails, and the backend is not paused.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
     :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong, or http-ece or py-vapid is not installed.
     """
@@ -90,6 +92,7 @@ class WebPushBackend(BasePushBackend):
         origins: int = 100,
         push_services: Sequence[str] = PUSH_SERVICES,
         ca_file: str | None = None,
+        proxy: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias, answers=answers)
@@ -120,6 +123,7 @@ class WebPushBackend(BasePushBackend):
             connections=connections,
             connect_timeout=connect_timeout,
             ca_file=ca_file,
+            proxy=proxy,
         )
         self._encrypt = http_ece.encrypt
         self._subscription = lru_cache(KEPT)(Subscription.parse)
@@ -194,7 +198,8 @@ class WebPushBackend(BasePushBackend):
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and self._push_service(host) is None:
+        vouched = self._push_service(host) is not None or reply.failure == PROXY_REFUSED
+        if outcome.kind is OutcomeClass.CONFIG and not vouched:
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 

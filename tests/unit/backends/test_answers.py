@@ -26,8 +26,10 @@ EXPECTED = {
         "drop": "410",
         "throttle": "429",
         "retry": "408 409 425 500 502 503 504 599 timeout connect_timeout",
-        "reconnect": "connection_lost unreachable tls_failed bad_answer",
-        "config": "401 403 bad_certificate",
+        "reconnect": (
+            "connection_lost unreachable tls_failed bad_answer proxy_denied proxy_failed"
+        ),
+        "config": "401 403 bad_certificate proxy_refused",
         "fail": "301 302 307 400 404 405 413 422",
     },
     "apns": {
