@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db import DatabaseError, router
 
 from .. import recipients, sentry
-from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
-from ..backends.outcomes import Scope, storable
+from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Scope, Target, backends
+from ..backends.outcomes import storable
 from ..broker.queues import JobTimeout
 from ..conf import conf
 from ..db.group_commit import UNAVAILABLE

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from django_pushjobs import relay, services
-from django_pushjobs.backends.outcomes import Scope
+from django_pushjobs.backends import Scope
 from django_pushjobs.delivery.attempts import deliver
 from django_pushjobs.devices import register
 from django_pushjobs.limits import breaker
