@@ -1,4 +1,4 @@
-"""The answers in the tables of all backends, as cases: how each comes about, what it has to lead to.
+"""The answers in the tables of all backends, as cases: how each comes about, what it leads to.
 
 The cases are made from ``answer_rows``, so that a new row is one more of them. What has a status
 can be said by every stand-in; a new word needs an entry here.

@@ -19,14 +19,12 @@ from django_pushjobs.backends import vapid
 from django_pushjobs.recipients import BaseResolver
 
 from .answer_cases import BACKENDS, CASES, HOSTS, Case
-from .apns import apns
 from .apns import Reply as APNsReply
+from .apns import apns
 from .fcm import FCM, tls
 from .peers import Reply, Request, as_json, running
 from .push_service import Browser, PushService, Received
 
-#: Seconds: options of the aliases for cases that wait for them to pass.
-TIMEOUT: Final = 0.5
 #: Paths of authorization servers that issue no token, by the word for that.
 _NO_TOKENS: Final = {
     "no_token": Reply(503),
@@ -48,11 +46,14 @@ class Providers:
     options: dict[str, dict[str, Any]]
     browser: dict[str, Any] = field(default_factory=dict)
 
-    def entry(self, case: Case) -> dict[str, Any]:
-        """Return an entry of ``BACKENDS`` for ``case``."""
+    def entry(self, case: Case, *, patience: float) -> dict[str, Any]:
+        """Return an entry of ``BACKENDS`` for ``case``.
+
+        :param patience: seconds until a case that is about time comes about.
+        """
         word, options = case.row.answer, dict(self.options[case.backend])
         if word in ("timeout", "connect_timeout"):
-            options[word] = TIMEOUT
+            options[word] = patience
         if word in _NO_TOKENS:
             options["credentials"] = options["credentials"] | {
                 "token_uri": f"{options['url']}/{word}"
@@ -77,6 +78,12 @@ class Providers:
                 return self._subscription(case, number, n)
         return f"case-{number}-{n}"
 
+    def recipient(self, case: Case, n: int, *, is_good: bool = False) -> str | dict[str, str]:
+        """Return such an address as a request names it."""
+        address = self.address(case, n, is_good=is_good)
+        is_refused = not is_good and case.row.answer in ("bad_subscription", "forbidden_endpoint")
+        return {"given": address} if is_refused else address
+
     def _subscription(self, case: Case, number: int, n: int) -> str:
         word = case.row.answer if number else ""
         if word == "bad_subscription":
@@ -91,7 +98,7 @@ class Providers:
 
 
 class AsGiven(BaseResolver):
-    """Recipients that nobody has checked, as those of devices that were registered long ago."""
+    """Recipients that are not checked when they are submitted, as those of old devices."""
 
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
         return values
@@ -100,7 +107,10 @@ class AsGiven(BaseResolver):
 #: Settings that lead to the providers.
 SETTINGS: Final = {
     "INSECURE_DESTINATIONS": True,
-    "RESOLVERS": {"given": {"RESOLVER": f"{__name__}.{AsGiven.__name__}"}},
+    "RESOLVERS": {
+        "address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"},
+        "given": {"RESOLVER": f"{__name__}.{AsGiven.__name__}"},
+    },
 }
 
 
