@@ -79,7 +79,6 @@ _HTTP2_WORDS: Final[Mapping[str, apns.Reply]] = {
 #: Backend, answer, reason -> why no provider leads to this row.
 IMPOSSIBLE: Final[Mapping[tuple[str, str, str], str]] = {
     ("apns", "bad_answer", ""): "over HTTP/2 this is a lost connection",
-    ("fcm", "*", f"{OF_APNS}{OWN_TOPIC}"): "a word of ours: APNs says BadTopic to FCM as well",
 }
 
 
