@@ -150,7 +150,7 @@ class Pusher:
         cut_off: Collection[UUID] = (),
         had_room: bool = True,
     ) -> Report:
-        paused = breaker.paused_origins(self._request.backend)
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         return Report(
             self._started_at,
             self._targets,
@@ -222,7 +222,7 @@ class Pusher:
         """Return what to say of an address that has to wait, and which origin it waits for."""
         if self._origin_of is None:
             return None
-        paused = breaker.paused_origins(self._request.backend)
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         paused.pop("", None)  # then this attempt is the probe
         if not paused:
             return None

@@ -48,6 +48,8 @@ _MEMBERS: Final = {"2xx": "202", "4xx": "418", "5xx": "502"}
 #: Words for what happens to a connection before it is known whom the push is for. Where all
 #: addresses lead to one host they meet all of them or none.
 CONNECTING: Final = frozenset({"unreachable", "connect_timeout", "tls_failed", "bad_certificate"})
+#: Words for what a forward proxy says instead -> its status.
+PROXY: Final = {"proxy_refused": 407, "proxy_denied": 403, "proxy_failed": 502}
 #: Words for what the authorization server of FCM says of the account.
 ACCOUNT: Final = frozenset({"no_token", "bad_credentials"})
 #: Words for what is wrong with an endpoint itself.
@@ -104,7 +106,9 @@ class Case:
     def is_of_all(self) -> bool:
         """Whether no address can meet this alone."""
         word = self.row.answer
-        return word in ACCOUNT or (word in CONNECTING and self.backend != "webpush")
+        return (
+            word in ACCOUNT or word in PROXY or (word in CONNECTING and self.backend != "webpush")
+        )
 
     @property
     def host(self) -> str:
@@ -221,7 +225,7 @@ def _cases() -> Iterator[Case]:
             number += 1
             if (backend, row.answer, row.reason) in IMPOSSIBLE:
                 continue
-            if row.answer in CONNECTING | ACCOUNT | ENDPOINT:
+            if row.answer in CONNECTING | ACCOUNT | ENDPOINT | PROXY.keys():
                 yield Case(number, backend, row)
                 continue
             options = {}

@@ -18,7 +18,7 @@ from typing import Any, Final
 from django_pushjobs.backends import vapid
 from django_pushjobs.recipients import BaseResolver
 
-from .answer_cases import BACKENDS, CASES, HOSTS, Case
+from .answer_cases import BACKENDS, CASES, HOSTS, PROXY, Case
 from .apns import Reply as APNsReply
 from .apns import apns
 from .fcm import FCM, tls
@@ -58,6 +58,8 @@ class Providers:
             options["credentials"] = options["credentials"] | {
                 "token_uri": f"{options['url']}/{word}"
             }
+        elif word in PROXY:
+            options["proxy"] = f"http://127.0.0.1:{self.ports[word]}"
         elif case.is_of_all:
             port = self.ports[word]
             elsewhere: dict[str, Any] = {"url": f"https://127.0.0.1:{port}"}
@@ -197,6 +199,7 @@ def providers(directory: Path) -> Iterator[Providers]:
             "tls_failed": serve(_listening(b"220 mail.example ESMTP\r\n")),
             "connect_timeout": serve(_listening(None)),
             "unreachable": _closed_port(),
+            **{word: serve(_refusing(status)) for word, status in PROXY.items()},
         }
         account.port = ports["fcm"]
         apple = serve(apns(choose=_apns_reply_for, keep=False))
@@ -231,6 +234,27 @@ def _listening(greeting: bytes | None) -> Iterator[int]:
 
         if greeting is not None:
             threading.Thread(target=greet, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def _refusing(status: int) -> Iterator[int]:
+    """Be a forward proxy that connects nobody."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(4_096)
+                        connection.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+
+        threading.Thread(target=refuse, daemon=True).start()
         try:
             yield listener.getsockname()[1]
         finally:
