@@ -71,6 +71,9 @@ def run(client: Client, neighbour: Client | None, seconds: float, plan: Plan) ->
             if neighbour is not None:
                 neighbour.submit(plan.mischief[backend].body())
         standing = Pause.objects.filter(since__lte=timezone.now())
+        if neighbour is not None:
+            # What pauses only its own pushes is its own affair.
+            standing = standing.exclude(client_id=neighbour.party.client.pk)
         paused |= {f"{pause}: {pause.error_code}" for pause in standing}
         number += 1
         time.sleep(max(0.0, began + number * EVERY - time.monotonic()))
