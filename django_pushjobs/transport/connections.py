@@ -20,6 +20,7 @@ from .dialer import Dialer, Resolve
 from .failures import ConnectionLost
 from .responses import NotAnAnswer, Response
 from .tls import tls_context
+from .tls_socket import TLSSocket
 
 #: Seconds; shorter than what common servers, load balancers and NATs allow.
 KEEP_ALIVE: Final = 30.0
@@ -225,6 +226,8 @@ def _is_alive(sock: socket) -> bool:
 
     select() cannot take descriptors above 1023.
     """
+    if isinstance(sock, TLSSocket) and sock.unread:
+        return False
     with suppress(OSError):
         poll = _poll()
         poll.register(sock.fileno(), POLLIN)

@@ -17,7 +17,6 @@ import pytest
 from h2.errors import ErrorCodes
 
 from django_pushjobs.transport import http2
-from django_pushjobs.transport.http2 import Response
 from django_pushjobs.transport.http2_errors import (
     ConnectFailed,
     HTTP2Error,
@@ -25,6 +24,7 @@ from django_pushjobs.transport.http2_errors import (
     TimedOut,
     Unprocessed,
 )
+from django_pushjobs.transport.http2_exchange import Response
 from django_pushjobs.transport.multiplexing import Multiplexer
 from tests.support.apns import (
     KEY_ID,

@@ -1,0 +1,51 @@
+"""One request on an HTTP/2 stream, and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gevent.event import AsyncResult
+from h2.errors import ErrorCodes
+
+from .http2_errors import HTTP2Error, Lost, Unprocessed
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. ``body`` has at most as many bytes as the connection's ``max_response``."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@dataclass(eq=False, slots=True)
+class Exchange:
+    """One request, and as much of its answer as has arrived."""
+
+    stream_id: int
+    unsent: bytes
+    answer: AsyncResult[Any] = field(default_factory=AsyncResult)
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+    #: When the headers came.
+    decided: float = 0.0
+
+    def response(self) -> Response:
+        return Response(self.status, self.headers, bytes(self.body))
+
+    def finish(self) -> None:
+        self.answer.set(self.response())
+
+    def reset(self, code: int | None) -> None:
+        """Fail, as the peer has reset the stream."""
+        if code == ErrorCodes.REFUSED_STREAM:
+            self.fail(Unprocessed("refused_stream", "the peer refused the stream"))
+        else:
+            self.fail(Lost("stream_reset", "the peer reset the stream"))
+
+    def fail(self, error: HTTP2Error) -> None:
+        # Once the headers have arrived, the peer has decided.
+        self.finish() if self.status else self.answer.set(error)

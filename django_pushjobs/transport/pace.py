@@ -1,0 +1,59 @@
+"""How long a greenlet that reads what a peer sends may keep the others of its thread waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+import gevent
+
+#: Bytes that are read, and seconds that pass, until the other greenlets get their turn.
+STRETCH_BYTES: Final = 65_536
+STRETCH_SECONDS: Final = 0.005
+#: Seconds; a read that took longer has waited, and while it did, the others ran.
+_WAITED: Final = 0.001
+#: Seconds. gevent.sleep(0) would not do: the loop runs up to 50 such callbacks before it looks at
+#: its timers and sockets, so deadlines would come late.
+_TURN: Final = 1e-6
+
+
+class Pace:
+    """Shares the thread with the other greenlets while a peer sends faster than we read.
+
+    A socket of gevent switches to the hub only if there is nothing to read. As long as a peer
+    keeps it full, no timer of the process fires, deadlines included, and no other greenlet runs.
+    So every loop that reads a socket reads it by :meth:`read`, and calls :meth:`breathe` between
+    pieces of work on what it has read.
+    """
+
+    __slots__ = ("_bytes", "_until")
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._until = monotonic() + STRETCH_SECONDS
+
+    def read(self, recv: Callable[[int], bytes], size: int) -> bytes:
+        """Return what ``recv(size)`` returns, after the others have had their turn if it is due.
+
+        The turn comes first, so that an interrupt never loses what has been read.
+        """
+        asked = monotonic()
+        if asked >= self._until or self._bytes >= STRETCH_BYTES:
+            self._give_way()
+            asked = monotonic()
+        data = recv(size)
+        now = monotonic()
+        if now - asked > _WAITED:
+            self._bytes, self._until = 0, now + STRETCH_SECONDS
+        self._bytes += len(data)
+        return data
+
+    def breathe(self) -> None:
+        """Let the others run if their turn is due."""
+        if monotonic() >= self._until:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        gevent.sleep(_TURN)
+        self._bytes, self._until = 0, monotonic() + STRETCH_SECONDS
