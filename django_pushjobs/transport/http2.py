@@ -17,7 +17,6 @@ from h2.errors import ErrorCodes
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError
 from hpack import HeaderTuple
 
-from .http2_allowance import Allowance, Flood
 from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed, goaway_reason_of
 from .http2_exchange import Exchange, Response
 from .http2_protocol import MAX_STREAMS, Protocol
@@ -32,8 +31,6 @@ PING_TIMEOUT = 10.0
 IMPATIENT_AFTER = 1.0
 IMPATIENT_TIMEOUT = 1.5
 _WATCH_EVERY = 0.25
-#: Seconds that a body may take after the headers.
-BODY_TIME = 1.0
 #: Statuses that do not prove a connection: it still gets one stream at a time.
 _UNAUTHORISED = frozenset({401, 403})
 _BLOCK = 65_536
@@ -59,7 +56,6 @@ class Connection:
         self._max_response = max_response
         self._on_change = on_change
         self._h2 = Protocol()
-        self._allowance = Allowance()
         self._pace = Pace()
         self._exchanges: dict[int, Exchange] = {}
         #: Those whose first frames the socket has not been given yet.
@@ -190,7 +186,7 @@ class Connection:
         if not self._is_watched:
             self._is_watched = True
             gevent.spawn(self._watch)
-        self._allowance.add_request()
+        self._h2.allowance.add_request()
         exchange = self._exchanges[stream_id] = Exchange(stream_id, body)
         self._unwritten.append(exchange)
         if body:
@@ -253,7 +249,7 @@ class Connection:
                 for found, size in self._h2.frames(data):
                     progress = [self._handle(event) for event in found]
                     if True not in progress:
-                        self._allowance.spend(size)
+                        self._h2.waste(size)
                     self._pace.breathe()
                 if self._has_room:
                     self._unblock()
@@ -263,12 +259,6 @@ class Connection:
         except ProtocolError as error:
             self.is_closing = True
             end = f"the peer broke the protocol: {type(error).__name__}"
-            self._say_goodbye()
-        except Flood:
-            self.is_closing = True
-            end = "the peer sent too much that brought no answer on"
-            with suppress(ProtocolError):
-                self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             self._say_goodbye()
         except (OSError, ValueError) as error:
             self.was_silent = isinstance(error, TimeoutError)
@@ -299,7 +289,7 @@ class Connection:
             if self.is_closed or not self._exchanges:
                 break
             now = time.monotonic()
-            for late in [e for e in self._exchanges.values() if 0 < e.decided < now - BODY_TIME]:
+            for late in [one for one in self._exchanges.values() if one.is_late(now)]:
                 self._cut(late)
             since = max(self.heard, self.busy_since)
             if now - since < IMPATIENT_AFTER:
@@ -326,9 +316,7 @@ class Connection:
         match event:
             case events.ResponseReceived():
                 if exchange := self._exchanges.get(event.stream_id):
-                    exchange.headers = dict(event.headers)
-                    exchange.status = int(exchange.headers[b":status"])
-                    exchange.decided = self.heard
+                    exchange.decide(dict(event.headers), self.heard)
                     return True
             case events.StreamEnded():
                 if exchange := self._exchanges.pop(event.stream_id, None):
@@ -375,12 +363,9 @@ class Connection:
         exchange = self._exchanges.get(event.stream_id)
         if exchange is None:
             return False
-        data = event.data or b""
-        room = self._max_response - len(exchange.body)
-        exchange.body += data[:room]
-        if len(data) > room:
+        if not exchange.take(event.data or b"", self._max_response):
             self._cut(exchange)
-        return bool(data)
+        return bool(event.data)
 
     def _drain(self, event: events.ConnectionTerminated) -> None:
         """Obey a GOAWAY: start nothing new, and fail what the peer will not process."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gevent.event import AsyncResult
 from h2.errors import ErrorCodes
 
 from .http2_errors import HTTP2Error, Lost, Unprocessed
+
+#: Seconds that a body may take after the headers.
+BODY_TIME: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,22 @@ class Exchange:
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
-    #: When the headers came.
-    decided: float = 0.0
+    #: When the headers came, on the monotonic clock.
+    decided_at: float = 0.0
+
+    def decide(self, headers: dict[bytes, bytes], now: float) -> None:
+        """Take note of the headers: the peer has decided."""
+        self.headers, self.status, self.decided_at = headers, int(headers[b":status"]), now
+
+    def take(self, data: bytes, most: int) -> bool:
+        """Take up to ``most`` bytes of the body, and return whether that was all."""
+        room = most - len(self.body)
+        self.body += data[:room]
+        return len(data) <= room
+
+    def is_late(self, now: float) -> bool:
+        """Return whether the body takes too long."""
+        return 0 < self.decided_at < now - BODY_TIME
 
     def response(self) -> Response:
         return Response(self.status, self.headers, bytes(self.body))

@@ -15,6 +15,8 @@ from hpack import Encoder
 from hyperframe.exceptions import InvalidPaddingError
 from hyperframe.frame import DataFrame
 
+from .http2_allowance import Allowance, Flood
+
 #: The most streams of a connection, whatever the peer allows.
 MAX_STREAMS: Final = 1_000
 #: Bytes; the most that the headers of an answer may have, as they are sent and decoded.
@@ -37,6 +39,7 @@ class Protocol(H2Connection):
                 normalize_outbound_headers=False,
             )
         )
+        self.allowance = Allowance()
         self.encoder = _PlainEncoder()
         self.local_settings = Settings(
             client=True,
@@ -60,7 +63,9 @@ class Protocol(H2Connection):
         self.incoming_buffer.max_frame_size = self.max_inbound_frame_size
         try:
             for frame in self.incoming_buffer:
-                size = 0 if isinstance(frame, DataFrame) else len(getattr(frame, "data", b""))
+                # Of headers, all frames together have become one.
+                size = max(frame.body_len, len(getattr(frame, "data", b"")))
+                size = 0 if isinstance(frame, DataFrame) else size
                 yield self._receive_frame(frame), size
         except InvalidPaddingError as error:
             self._terminate_connection(ErrorCodes.PROTOCOL_ERROR)
@@ -68,6 +73,17 @@ class Protocol(H2Connection):
         except ProtocolError as error:
             self._terminate_connection(error.error_code)
             raise
+
+    def waste(self, size: int) -> None:
+        """Take note of a frame that has brought no answer on.
+
+        :raises ProtocolError: it is one too many, see :class:`.Allowance`.
+        """
+        try:
+            self.allowance.spend(size)
+        except Flood:
+            self._terminate_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise DenialOfServiceError("too many frames bring no answer on") from None
 
     def _receive_headers_frame(self, frame: Any) -> tuple[list[Any], list[events.Event]]:
         # h2 limits the headers as they are decoded, and CONTINUATION frames by their number, so a

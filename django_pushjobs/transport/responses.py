@@ -113,14 +113,19 @@ class Response(HTTPSocketPoolResponse):
             self.head += data
         try:
             super().feed(data)
-            if self._header_position > MAX_FIELDS:
-                raise HTTPProtocolViolationError("there are too many fields")
         except HTTPParseError:
             if not self._final and not self._salvage():
                 raise
             if self._final:
-                self.headers_complete = self.message_complete = True
-                self._trailing_data_dropped = True  # so the connection is not used again
+                self._drop()
+        if self._header_position > MAX_FIELDS:
+            if not self._final:
+                raise HTTPParseError("there are too many headers")
+            self._drop()
+
+    def _drop(self) -> None:
+        """Do without the rest of the answer, and without the connection."""
+        self.headers_complete = self.message_complete = self._trailing_data_dropped = True
 
     def _read_headers(self, pre_buffered: bytes = b"") -> None:
         try:

@@ -19,8 +19,9 @@ from .pace import Pace
 
 _BLOCK: Final = 16_384
 #: Bytes of records that may come without a byte of data among them. An honest peer sends its
-#: certificates, a few session tickets, and now and then an update of its keys.
-MAX_OVERHEAD: Final = 262_144
+#: certificates, of which OpenSSL takes up to 100 KB, a few session tickets, and now and then an
+#: update of its keys.
+MAX_OVERHEAD: Final = 131_072
 
 
 class TLSSocket(socket):
@@ -42,7 +43,7 @@ class TLSSocket(socket):
             self._incoming, self._outgoing, server_hostname=server_hostname
         )
         self._overhead = 0
-        self._is_flushing = False
+        self._is_flushing = self._is_over = False
         super().__init__(sock.family, sock.type, sock.proto, sock.detach())
 
     def do_handshake(self) -> None:
@@ -79,6 +80,8 @@ class TLSSocket(socket):
         :raises OSError: the connection is lost, or what comes is not TLS.
         """
         pace: Pace | None = None  # who wants data has one; here it is for what brings none
+        if self._is_over:
+            return b""
         if not self.unread:
             self._fill(pace)
         while True:
@@ -89,6 +92,7 @@ class TLSSocket(socket):
                 pace = pace or Pace()
                 self._fill(pace)
             except (SSLZeroReturnError, SSLEOFError):
+                self._is_over = True
                 return b""
             else:
                 self._overhead = 0
