@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssl import PROTOCOL_TLS_CLIENT, TLSVersion
+from ssl import OP_NO_RENEGOTIATION, PROTOCOL_TLS_CLIENT, TLSVersion
 
 from gevent.socket import socket
 from gevent.ssl import SSLContext
@@ -31,6 +31,7 @@ def tls_context(ca_file: str | None, *, http2: bool = False) -> SSLContext:
     :raises ValueError: ``ca_file`` cannot be read or contains no certificates.
     """
     context = _Context(PROTOCOL_TLS_CLIENT)
+    context.options |= OP_NO_RENEGOTIATION
     if http2:
         context.minimum_version = TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2"])

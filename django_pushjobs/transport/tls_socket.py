@@ -88,15 +88,15 @@ class TLSSocket(socket):
             try:
                 data = self._tls.read(size)
             except SSLWantReadError:
-                self._flush()  # the answer to an update of keys
+                with suppress(OSError):
+                    self._flush()  # the answer to an update of keys
                 pace = pace or Pace()
                 self._fill(pace)
+                continue
             except (SSLZeroReturnError, SSLEOFError):
-                self._is_over = True
-                return b""
-            else:
-                self._overhead = 0
-                return data
+                data = b""
+            self._overhead, self._is_over = 0, not data
+            return data
 
     def send(self, data: Any, flags: int = 0, timeout: Any = None) -> int:
         """Send all of ``data``, and return its size.
@@ -106,8 +106,13 @@ class TLSSocket(socket):
         self._tls.write(data)
         if self._is_flushing:
             return len(data)
-        records = self._outgoing.read()
-        if (sent := super().send(records)) < len(records):
+        self._is_flushing = True
+        try:
+            records = self._outgoing.read()
+            sent = super().send(records)
+        finally:
+            self._is_flushing = False
+        if sent < len(records) or self._outgoing.pending:
             # If the rest fails, so will the next read.
             with suppress(OSError):
                 self._flush(memoryview(records)[sent:])

@@ -49,6 +49,7 @@ def connected(
 ) -> Iterator[TLSSocket]:
     """A connection to a peer that does ``serve`` in a native thread."""
     ours, theirs = socket.socketpair()
+    theirs.settimeout(10)
 
     def run() -> None:
         with suppress(OSError), server.wrap_socket(theirs, server_side=True) as peer:
