@@ -326,7 +326,7 @@ class Connection:
                 return self._collect(event)
             case events.StreamReset():
                 if exchange := self._exchanges.pop(event.stream_id, None):
-                    exchange.reset(event.error_code)
+                    exchange.reset(refused=event.error_code == ErrorCodes.REFUSED_STREAM)
                     return True
             case events.ConnectionTerminated():
                 self._drain(event)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gevent.event import AsyncResult
-from h2.errors import ErrorCodes
 
 from .http2_errors import HTTP2Error, Lost, Unprocessed
 
@@ -56,9 +55,12 @@ class Exchange:
     def finish(self) -> None:
         self.answer.set(self.response())
 
-    def reset(self, code: int | None) -> None:
-        """Fail, as the peer has reset the stream."""
-        if code == ErrorCodes.REFUSED_STREAM:
+    def reset(self, *, refused: bool) -> None:
+        """Fail, as the peer has reset the stream.
+
+        :param refused: it has not processed the request.
+        """
+        if refused:
             self.fail(Unprocessed("refused_stream", "the peer refused the stream"))
         else:
             self.fail(Lost("stream_reset", "the peer reset the stream"))

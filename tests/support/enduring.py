@@ -1,8 +1,8 @@
 """Asks :mod:`.evil` for its answers, and measures what becomes of the process meanwhile.
 
 ``python -m tests.support.enduring HTTP_PORT TLS_PORT HTTP2_PORT CA_FILE`` reads lines of a protocol
-(``http``, ``https``, ``http2``), the name of an answer, and how many are asked for at the same
-time; prints a line of JSON for each.
+(``http``, ``https``, ``http2``; ``handshake`` for none), the name of an answer, and how many are
+asked for at the same time; prints a line of JSON for each.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def main(http: int, https: int, http2: int, ca_file: str) -> None:
                 return ask_http1(f"http://127.0.0.1:{http}", name, None)
             case "https":
                 return ask_http1(f"https://127.0.0.1:{https}", name, ca_file)
+            case "handshake":
+                return ask_http1(f"https://127.0.0.1:{http}", name, ca_file)
         return ask_http2(http2, name, ca_file)
 
     for line in sys.stdin:

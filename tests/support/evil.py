@@ -215,8 +215,14 @@ def _drip(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
+#: Warnings for ever (RFC 5246, section 7.2) instead of a handshake.
+WARNINGS = _lasting(b"", b"\x15\3\3\0\2\1\x5a")
+
+
 def _http1(connection: socket.socket, log: Path | None = None) -> None:
     while request := connection.recv(_PORTION):
+        if request.startswith(b"\x16\3"):
+            _send(connection, WARNINGS)
         name = request.split(b" ", 2)[1][1:].decode()
         if name == "good":
             connection.sendall(_OK + b"Content-Length: 2\r\n\r\nok")

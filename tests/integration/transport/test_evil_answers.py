@@ -105,6 +105,10 @@ def test_tls(subject: Subject, name: str) -> None:
     check(subject.ask("https", name), answer)
 
 
+def test_a_handshake(subject: Subject) -> None:
+    check(subject.ask("handshake", "warnings"), "tls_failed")
+
+
 @pytest.mark.parametrize("name", evil.HTTP2)
 def test_http2(subject: Subject, name: str) -> None:
     if name == "resets":
