@@ -32,13 +32,16 @@ class Pace:
     keeps it full, no timer of the process fires, deadlines included, and no other greenlet runs.
     So every loop that reads a socket reads it by :meth:`read`, and calls :meth:`breathe` between
     pieces of work on what it has read.
+
+    :param stretch: seconds between the turns at which it reads.
     """
 
-    __slots__ = ("_bytes", "_until")
+    __slots__ = ("_began", "_bytes", "_stretch")
 
-    def __init__(self) -> None:
+    def __init__(self, stretch: float | None = None) -> None:
         self._bytes = 0
-        self._until = monotonic() + STRETCH_SECONDS
+        self._began = monotonic()
+        self._stretch = STRETCH_SECONDS if stretch is None else stretch
 
     def read(self, recv: Callable[[int], bytes], size: int) -> bytes:
         """Return what ``recv(size)`` returns, after the others have had their turn if it is due.
@@ -46,19 +49,22 @@ class Pace:
         The turn comes first, so that an interrupt never loses what has been read.
         """
         asked = monotonic()
-        if asked >= self._until or self._bytes >= STRETCH_BYTES:
+        if asked - self._began >= self._stretch or self._bytes >= STRETCH_BYTES:
             self._give_way()
             asked = monotonic()
         data = recv(size)
         now = monotonic()
         if now - asked > _WAITED:
-            self._bytes, self._until = 0, now + STRETCH_SECONDS
+            self._bytes, self._began = 0, now
         self._bytes += len(data)
         return data
 
-    def breathe(self) -> None:
-        """Let the others run if their turn is due."""
-        if monotonic() >= self._until:
+    def breathe(self, *, gained: bool = False) -> None:
+        """Let the others run if their turn is due.
+
+        :param gained: the work was worth a whole ``stretch``.
+        """
+        if monotonic() - self._began >= (self._stretch if gained else STRETCH_SECONDS):
             self._give_way()
 
     def _give_way(self) -> None:
@@ -66,4 +72,4 @@ class Pace:
         queue = _queues.get(hub) or _queues.setdefault(hub, Lock())
         with queue:
             gevent.sleep(_TURN)
-        self._bytes, self._until = 0, monotonic() + STRETCH_SECONDS
+        self._bytes, self._began = 0, monotonic()
