@@ -1,6 +1,7 @@
 """``python -m benchmarks.soak``: thousands of messages, errors and resets, and nothing lost.
 
-The provider answers one message in ten with an error of its table, or cuts the connection. Each
+The provider answers one message in ten with an error of its table, or cuts the connection, and the
+network between loses connections without a word, or resets them as they are used again. Each
 message is pushed until an outcome is final, as the worker does, but without its waits. In the end
 every message that was taken is compared with the one that was pushed, field by field.
 """
@@ -20,10 +21,14 @@ from typing import Any
 import gevent.pool
 
 from tests.support import fcm, push_service
+from tests.support.network import Link, network
 from tests.support.peers import RESET, Reply
 
 from .providers.ours import backend_for, set_up
 
+#: What happens to connections. A repeat must not be due to an answer that was lost, so that what is
+#: taken twice is a fault of ours.
+FAULTS = (Link.doom, Link.doom, Link.doom, Link.forget)
 #: Answers after which a message is tried again, of those of the tables.
 ATTEMPTS = 50
 #: Provider -> class -> answers of its peer, by name.
@@ -59,6 +64,16 @@ class Soak:
         self.errors = [*self.kinds, *["RESET"] * 4]
         self.addresses: list[str] = told["addresses"]
         self.final: dict[int, str] = {}
+        self.renewed = 0
+        if kind == "webpush":
+            renew = self.backend._vapid.renew
+
+            def counted(origin: str, refused: str) -> bool:
+                is_new: bool = renew(origin, refused)
+                self.renewed += is_new
+                return is_new
+
+            self.backend._vapid.renew = counted
         self.outcomes: Counter[str] = Counter()
         self.drawn: Counter[str] = Counter()
         peer.script = self.answer
@@ -119,8 +134,11 @@ class Soak:
         for outcome, times in self.outcomes.items():
             ended[outcome.split(" ")[0]] += times
         del ended["ok"]
+        # What the network did to connections is in no table, and some of it nobody notices.
+        del ended["reconnect"], drawn["reconnect"]
+        ended["retry"] -= self.outcomes["retry timeout"]
         # A token that is refused and renewed does not lead to an outcome.
-        renewed = self.peer.token_calls - 1 if self.kind == "fcm" else 0
+        renewed = self.peer.token_calls - 1 if self.kind == "fcm" else self.renewed
         drawn["config"] -= renewed
         return sum(abs(drawn[kind] - ended[kind]) for kind in drawn | ended)
 
@@ -148,7 +166,11 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="pushjobs-soak-") as name:
             context, ca_file = fcm.tls(Path(name))
             run = push_service.push_service if kind == "webpush" else fcm.fcm
-            with run(context) as peer:  # type: ignore[operator]
+            with (
+                run(context) as peer,  # type: ignore[operator]
+                network(peer.port, faults=FAULTS, seed=given.seed) as way,
+            ):
+                peer.port = way.port
                 told: dict[str, Any] = {"port": peer.port, "ca_file": ca_file}
                 if kind == "webpush":
                     told["addresses"] = [peer.subscribe() for _ in range(100)]
@@ -167,7 +189,8 @@ def main() -> int:
         ghosts = len(taken.keys() - accepted)
         print(
             f"{kind}: {given.count:,} messages in {seconds:.0f} s, {sum(soak.drawn.values()):,} "
-            f"errors, {soak.drawn['RESET']:,} of them resets: {len(accepted):,} accepted, "
+            f"errors, {soak.drawn['RESET']:,} of them resets, over {way.opened:,} connections: "
+            f"{len(accepted):,} accepted, "
             f"{given.count - len(accepted):,} refused for good, {lost} lost, {wrong} with a "
             f"wrong field, {ghosts} taken without our knowledge"
         )

@@ -46,7 +46,8 @@ FINAL: Final = frozenset(Status) - ACTIVE
 RETRYABLE: Final = frozenset({Status.FAILED, Status.PARTIAL})
 
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
-    Status.PENDING: frozenset({Status.QUEUED, Status.CANCELED, Status.EXPIRED}),
+    # PENDING -> FAILED has waited too long for a backend that refuses our credentials.
+    Status.PENDING: frozenset({Status.QUEUED, Status.FAILED, Status.CANCELED, Status.EXPIRED}),
     # QUEUED -> QUEUED replaces a lost job; QUEUED -> PENDING is a job that could not be enqueued.
     Status.QUEUED: frozenset(
         {Status.QUEUED, Status.PENDING, Status.RUNNING, Status.CANCELED, Status.EXPIRED}

@@ -72,7 +72,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
             "may_revoke": may_revoke,
         }
         if may_revoke or self.has_key_permission(request, "view"):
-            context["keys"] = [KeyLine(key) for key in row.keys.all()]
+            context["keys"] = [KeyLine(key) for key in _keys(row)]
         return context
 
     def get_urls(self) -> list[URLPattern]:
@@ -113,7 +113,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
         client = self._client(request, client_id, "add")
         if not self.has_key_permission(request, "change"):
             raise PermissionDenied
-        key = get_object_or_404(ApiKey, pk=key_id, client=client, revoked_at=None)
+        key = get_object_or_404(_keys(client), pk=key_id, revoked_at=None)
         form = RotateKeyForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             successor, secret = ApiKey.objects.rotate(key, form.overlap)
@@ -133,7 +133,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
     def revoke_view(self, request: HttpRequest, client_id: int, key_id: int) -> HttpResponse:
         """Ask whether to revoke a key, and do it."""
         client = self._client(request, client_id, "change")
-        key = get_object_or_404(ApiKey, pk=key_id, client=client)
+        key = get_object_or_404(_keys(client), pk=key_id)
         if request.method == "POST":
             key.revoke()
             self.log_change(request, client, _("Revoked the key %(key)s.") % {"key": key})
@@ -167,3 +167,8 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
             context |= {"predecessor": predecessor, "ends": moment(predecessor.expires_at)}
         title = _("The new key")
         return self.render_page(request, "apiclient/key_issued.html", title, row=client, **context)
+
+
+def _keys(client: ApiClient) -> QuerySet[ApiKey]:
+    """Return the keys of a client, with its test keys."""
+    return ApiKey.objects.filter(Q(client=client) | Q(client__live=client)).select_related("client")

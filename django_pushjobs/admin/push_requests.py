@@ -144,7 +144,7 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
 
     @admin.display(description=_("attempts"))
     def attempts_shown(self, row: PushRequest) -> str:
-        parts = {"part": row.attempts, "whole": row.attempt_limit}
+        parts = {"part": row.counted_attempts, "whole": row.attempt_limit}
         return gettext("%(part)d of %(whole)d") % parts
 
     @admin.display(description=_("addresses"))

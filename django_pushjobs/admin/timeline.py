@@ -54,7 +54,7 @@ def _time(labelled: tuple[str, datetime]) -> datetime:
 
 
 def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
-    attempt: dict[str, Any] = {"attempt": request.attempts, "limit": request.attempt_limit}
+    attempt: dict[str, Any] = {"attempt": request.counted_attempts, "limit": request.attempt_limit}
     for entry in request.journal.all():
         yield _attempt_label(entry), entry.finished_at
     times = [

@@ -18,9 +18,20 @@ from http.client import responses
 from types import MappingProxyType
 from typing import Final
 
-from .outcomes import Outcome, OutcomeClass
+from .outcomes import Outcome, OutcomeClass, Scope
 
 _ANSWER = re.compile(r"(?P<answer>[1-9][0-9]{2}|[1-9]xx|\*|[a-z_]+)(?: (?P<reason>[\w.-]{1,64}))?")
+
+#: What an answer is about, unless its row says something else.
+_SCOPES: Final = {
+    OutcomeClass.OK: Scope.MESSAGE,
+    OutcomeClass.FAIL: Scope.MESSAGE,
+    OutcomeClass.DROP: Scope.ADDRESS,
+    OutcomeClass.RETRY: Scope.ADDRESS,
+    OutcomeClass.THROTTLE: Scope.ADDRESS,
+    OutcomeClass.RECONNECT: Scope.ADDRESS,
+    OutcomeClass.CONFIG: Scope.CREDENTIALS,
+}
 
 #: Classes with which a provider's Retry-After is kept.
 _WAITING = frozenset({OutcomeClass.RETRY, OutcomeClass.THROTTLE, OutcomeClass.RECONNECT})
@@ -41,6 +52,7 @@ class Row:
     :param wait: seconds to wait if the provider does not send a Retry-After.
     :param renews: new credentials are worth one more try before this counts.
     :param unknown: the provider may have accepted the message all the same.
+    :param about: what the answer is about, if that is not what its class says.
     """
 
     answer: str
@@ -52,6 +64,12 @@ class Row:
     wait: float | None = None
     renews: bool = False
     unknown: bool = False
+    about: Scope | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """What the answer is about."""
+        return self.about or _SCOPES[self.kind]
 
 
 class Answers:
@@ -129,6 +147,7 @@ class Answers:
             detail=f"{sentence}: {detail}" if detail else sentence,
             retry_after=(row.wait if retry_after is None else retry_after) if waits else None,
             unknown=row.unknown,
+            scope=row.scope,
         )
 
     def _sentence(self, row: Row, answer: int | str) -> str:

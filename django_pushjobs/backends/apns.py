@@ -15,7 +15,7 @@ from ..transport.http2_errors import HTTP2Error
 from ..transport.http2_exchange import Response
 from ..transport.multiplexing import Multiplexer
 from ..transport.retry_after import parse_retry_after
-from .apns_answers import ROWS, reason_of
+from .apns_answers import OWN_TOPIC, ROWS, TOPIC_REASONS, reason_of
 from .apns_token import provider_token
 from .base import BasePushBackend, Message, Target
 from .notification import Notification, errors, merged, read, too_large
@@ -79,6 +79,7 @@ class APNsBackend(BasePushBackend):
     :param timeout: seconds for one push, from the wait for a free stream to the answer.
     :param max_response: bytes of an answer that are read to find the reason.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
     :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong.
     """
@@ -105,6 +106,7 @@ class APNsBackend(BasePushBackend):
         timeout: float = 15.0,
         max_response: int = 4_096,
         ca_file: str | None = None,
+        proxy: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias, answers=answers)
@@ -130,6 +132,7 @@ class APNsBackend(BasePushBackend):
             connect_timeout=connect_timeout,
             max_response=max_response,
             ca_file=ca_file,
+            proxy=proxy,
         )
 
     def payload(self, message: Message) -> dict[str, Any]:
@@ -185,6 +188,8 @@ class APNsBackend(BasePushBackend):
             except HTTP2Error as error:
                 return self.answers.outcome(error.word, detail=error.reason)
             reason, timestamp = reason_of(response.body)
+            if reason in TOPIC_REASONS and headers["apns-topic"] != self.topic:
+                reason = OWN_TOPIC
             row = self.answers.row(response.status, reason)
             # A token that was refused is not a failure yet: push again with a new one.
             if not (row.renews and self._token.renew(token)):

@@ -11,13 +11,18 @@ from typing import Final
 
 from .answers import Row
 from .http_answers import HTTP2_NO_ANSWER, NO_ANSWER
-from .outcomes import OutcomeClass
+from .outcomes import OutcomeClass, Scope
 
 OK, RETRY, DROP, FAIL, CONFIG, THROTTLE, RECONNECT = OutcomeClass
 
 _DOCUMENTATION: Final = "https://developer.apple.com/documentation/usernotifications"
 APNS: Final = f"{_DOCUMENTATION}/handling-notification-response-errors-from-apns"
 TOKENS: Final = f"{_DOCUMENTATION}/establishing-a-token-based-connection-to-apns"
+
+#: What is wrong with our settings, if the topic is that of the app itself.
+TOPIC_REASONS: Final = ("BadTopic", "MissingTopic", "TopicDisallowed")
+#: Our word for the same about a topic that the message brought in.
+OWN_TOPIC: Final = "topic_refused"
 
 ROWS: Final = (
     *NO_ANSWER,
@@ -29,10 +34,10 @@ ROWS: Final = (
     Row("410", "", DROP, APNS),
     # Also the answer to a token of the sandbox in production, and the other way round.
     Row("400", "BadDeviceToken", DROP, APNS),
-    *(
-        Row("400", reason, CONFIG, APNS)
-        for reason in ("DeviceTokenNotForTopic", "BadTopic", "MissingTopic", "TopicDisallowed")
-    ),
+    # It belongs to another app, which is no proof that the device is gone.
+    Row("400", "DeviceTokenNotForTopic", FAIL, APNS, about=Scope.ADDRESS),
+    *(Row("400", reason, CONFIG, APNS) for reason in TOPIC_REASONS),
+    Row(*("400", OWN_TOPIC, FAIL, APNS), "APNs refused the topic that the message asked for"),
     *(
         Row("400", reason, FAIL, APNS)
         for reason in (

@@ -71,8 +71,7 @@ class BasePushBackend:
     max_payload: int | None = None
     #: Seconds; the longest that one push may take, or None if there is no limit.
     timeout: float | None = None
-    #: Whether a refusal of our credentials or settings (CONFIG) pauses the alias for all requests.
-    #: If not, it costs an attempt like any other failure.
+    #: Whether refusals of our credentials or settings (CONFIG) may pause the alias.
     can_be_paused: ClassVar[bool] = True
 
     def __init__(self, *, alias: str, answers: Mapping[str, str] | None = None) -> None:
@@ -133,6 +132,17 @@ class BasePushBackend:
         Called for every push; must not raise, not even for what :meth:`problem_with` refuses.
         """
         return address
+
+    def origin_of(self, address: str) -> str | None:
+        """Return which provider ``address`` leads to, if addresses lead to different ones.
+
+        What one provider says of our credentials says nothing about those of the others. There
+        should be few of them: a pause is kept for each that refuses us. Must not raise.
+
+        :returns: at most 255 characters; "" if all addresses lead to the same one, and None if
+            nobody vouches for the provider: then it speaks for no address but this one.
+        """
+        return ""
 
     def push(self, message: Message, target: Target) -> Outcome:
         """Push one message to one address and return the outcome.

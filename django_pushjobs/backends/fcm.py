@@ -56,6 +56,7 @@ class FCMBackend(BasePushBackend):
     :param timeout: seconds for one whole request; Firebase recommends at least 10.
     :param connections: maximum number of connections per process; further pushes wait for one.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
     :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong, or google-auth is not installed.
     """
@@ -77,6 +78,7 @@ class FCMBackend(BasePushBackend):
         timeout: float = 15.0,
         connections: int = 1_000,
         ca_file: str | None = None,
+        proxy: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias, answers=answers)
@@ -93,6 +95,7 @@ class FCMBackend(BasePushBackend):
             connect_timeout=connect_timeout,
             timeout=timeout,
             ca_file=ca_file,
+            proxy=proxy,
         )
         project = project or self._account.project
         if not _PROJECT.fullmatch(project):
@@ -103,6 +106,7 @@ class FCMBackend(BasePushBackend):
             size=connections,
             connect_timeout=connect_timeout,
             ca_file=ca_file,
+            proxy=proxy,
         )
         self._head = (
             f"POST {self._api.path} HTTP/1.1\r\nHost: {self._api.authority}\r\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..transport.connections import Connections
 from ..transport.exchanges import exchange
+from ..transport.failures import PROXY_WORDS
 from ..transport.requests import http_request
 from .answers import Answers
 from .options import missing_extra
@@ -36,7 +37,9 @@ class ServiceAccount:
     :param connect_timeout: seconds to connect to one address of the server.
     :param timeout: seconds for a whole request.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
-    :raises ValueError: this is not the key of a service account, or google-auth is not installed.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
+    :raises ValueError: this is not the key of a service account, ``proxy`` is wrong, or google-auth
+        is not installed.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class ServiceAccount:
         connect_timeout: float,
         timeout: float,
         ca_file: str | None,
+        proxy: str | None = None,
     ) -> None:
         try:
             from google.oauth2 import service_account
@@ -66,18 +70,27 @@ class ServiceAccount:
         self._answers = answers
         self._timeout = timeout
         self._server = Connections(
-            info["token_uri"], size=2, connect_timeout=connect_timeout, ca_file=ca_file
+            info["token_uri"],
+            size=2,
+            connect_timeout=connect_timeout,
+            ca_file=ca_file,
+            proxy=proxy,
         )
 
     def fetch(self) -> Token:
         """Return a new access token.
 
-        :raises TokenUnavailable: CONFIG if the key is refused, RETRY if there is no answer.
+        :raises TokenUnavailable: CONFIG if the key is refused, or we are by the proxy; RETRY if
+            there is no answer.
         """
         from google.auth import exceptions
 
         try:
-            self._credentials.refresh(self._call)
+            try:
+                self._credentials.refresh(self._call)
+            except exceptions.TransportError:
+                # Every push would pay for one lost connection with an attempt.
+                self._credentials.refresh(self._call)
         except exceptions.GoogleAuthError as error:
             refused = isinstance(error, exceptions.RefreshError) and not error.retryable
             word = "bad_credentials" if refused else "no_token"
@@ -119,6 +132,9 @@ class ServiceAccount:
             idempotent=True,
             body_time=self._timeout,  # the token is in it
         )
+        if reply.failure in PROXY_WORDS:
+            # google-auth would not say who is to blame.
+            raise TokenUnavailable(self._answers.outcome(reply.failure))
         if reply.status is None:
             raise error(reply.failure)
         return _Response(reply.status, reply.body)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from . import apns_answers
 from .answers import Row
 from .http_answers import NO_ANSWER
-from .outcomes import OutcomeClass
+from .outcomes import OutcomeClass, Scope
 
 OK, RETRY, DROP, FAIL, CONFIG, THROTTLE, _ = OutcomeClass
 
@@ -29,12 +29,16 @@ def _of_apns() -> Iterator[Row]:
     for row in apns_answers.ROWS:
         if not row.answer[0].isdigit() or row.answer == "200":
             continue
+        if row.reason == apns_answers.OWN_TOPIC:
+            continue  # a word of our own backend for APNs
         said = row.reason or row.answer
         yield Row(
             *("*", f"{OF_APNS}{said}", row.kind, row.source),
             f"APNs answered {{provider}}: {row.answer} {row.reason}".rstrip(),
             code=row.reason,
             wait=row.wait,
+            # The credentials that APNs refuses are those that FCM uses there.
+            about=Scope.ROUTE if row.kind is CONFIG else row.about,
         )
     yield Row("*", APNS_OTHER, FAIL, apns_answers.APNS, "APNs refused the message of {provider}")
 
@@ -53,7 +57,8 @@ ROWS: Final = (
     Row("403", "SENDER_ID_MISMATCH", DROP, FCM),
     Row("403", "PERMISSION_DENIED", CONFIG, ERRORS, renews=True),
     Row("401", "UNAUTHENTICATED", CONFIG, ERRORS, renews=True),
-    Row("401", "THIRD_PARTY_AUTH_ERROR", CONFIG, FCM),
+    # What FCM needs in order to reach APNs or the push service of a browser: the others go on.
+    Row("401", "THIRD_PARTY_AUTH_ERROR", CONFIG, FCM, about=Scope.ROUTE),
     Row("401", "", CONFIG, ERRORS, renews=True),
     Row("403", "", CONFIG, ERRORS, renews=True),
     # The project or the API does not exist, whatever the message is.

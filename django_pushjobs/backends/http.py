@@ -43,7 +43,7 @@ class HTTPBackend(BasePushBackend):
     "collapse_key", "expires_at"}``; ``id`` is the same at every attempt, and so is the header
     ``Idempotency-Key``. The gateway answers with any 2xx, and may return a JSON object with the
     ``id`` that it gave to the message. :mod:`.http_answers` says what its answers mean. Redirects
-    are not followed, proxies from the environment are not used, certificates are always verified.
+    are not followed, and certificates are always verified.
 
     :param url: http or https; secrets belong in ``headers``.
     :param headers: sent with every push.
@@ -56,6 +56,7 @@ class HTTPBackend(BasePushBackend):
         push whose kept-alive connection turns out to be closed is sent again at once and costs no
         attempt; otherwise ``on_unknown`` decides.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
     :param answers: what answers mean if this gateway differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong.
     """
@@ -76,6 +77,7 @@ class HTTPBackend(BasePushBackend):
         max_response: int = 65_536,
         idempotent: bool = False,
         ca_file: str | None = None,
+        proxy: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias, answers=answers)
@@ -91,7 +93,11 @@ class HTTPBackend(BasePushBackend):
         self.max_response = max_response
         self._idempotent = bool(idempotent)
         self._gateway = Connections(
-            url, size=connections, connect_timeout=connect_timeout, ca_file=ca_file
+            url,
+            size=connections,
+            connect_timeout=connect_timeout,
+            ca_file=ca_file,
+            proxy=proxy,
         )
         self._head = _head(self._gateway, headers or {})
 

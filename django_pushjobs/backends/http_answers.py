@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..transport.failures import PROXY_REFUSED
 from .answers import Row
 from .outcomes import OutcomeClass
 
@@ -43,6 +44,18 @@ NO_ANSWER: Final = (
     Row(
         *("bad_certificate", "", CONFIG, "RFC 9110, section 4.3.4"),
         "the certificate of {provider} is not trusted",
+    ),
+    Row(
+        *(PROXY_REFUSED, "", CONFIG, "RFC 9110, section 15.5.8"),
+        "the proxy refused our user name or password",
+    ),
+    Row(
+        *("proxy_denied", "", RECONNECT, "RFC 9110, section 9.3.6"),
+        "the proxy does not allow connections to {provider}",
+    ),
+    Row(
+        *("proxy_failed", "", RECONNECT, "RFC 9110, section 9.3.6"),
+        "the proxy made no connection to {provider}",
     ),
 )
 

@@ -30,6 +30,15 @@ class OutcomeClass(StrEnum):
     RECONNECT = "reconnect"  # the connection was lost before an answer
 
 
+class Scope(StrEnum):
+    """What an answer is about: what else it tells us something of."""
+
+    MESSAGE = "message"  # this message, at this address
+    ADDRESS = "address"  # everything that is pushed to this address
+    ROUTE = "route"  # what the provider passes on to the same other one, such as APNs behind FCM
+    CREDENTIALS = "credentials"  # everything pushed with our credentials, to the same origin
+
+
 #: Classes after which pushing the same message to the same address again may succeed.
 TRANSIENT = frozenset(
     {OutcomeClass.RETRY, OutcomeClass.CONFIG, OutcomeClass.THROTTLE, OutcomeClass.RECONNECT}
@@ -50,6 +59,8 @@ class Outcome:
     :param retry_after: seconds that the provider asked us to wait.
     :param unknown: the message was sent, but there was no answer: the provider may have accepted
         it. The request's ``on_unknown`` says whether to push it again.
+    :param scope: of a refusal (CONFIG): what was refused. Only refused credentials can pause the
+        backend, or that origin of it, see ``BasePushBackend.origin_of``.
     :param dead_at: aware; of an address to drop: when the provider found it to be dead, if it says
         so. A device that registered the address later is not dropped.
     """
@@ -60,6 +71,7 @@ class Outcome:
     provider_id: str = ""
     retry_after: float | None = None
     unknown: bool = False
+    scope: Scope = Scope.CREDENTIALS
     dead_at: datetime | None = None
 
     @property
@@ -98,7 +110,8 @@ def storable(outcome: Outcome) -> Outcome:
     left out, since a part of it would be the id of something else.
 
     :raises TypeError: it is not an outcome.
-    :raises ValueError: its kind is not one of :class:`OutcomeClass`.
+    :raises ValueError: its kind is not one of :class:`OutcomeClass`, or its scope none of
+        :class:`Scope`.
     """
     if not isinstance(outcome, Outcome):
         raise TypeError(f"push() must return an Outcome, not {type(outcome).__name__}")
@@ -115,6 +128,7 @@ def storable(outcome: Outcome) -> Outcome:
         provider_id=storable_id(provider_id),
         retry_after=_seconds(outcome.retry_after),
         unknown=bool(outcome.unknown),
+        scope=Scope(outcome.scope),
     )
 
 
@@ -125,6 +139,7 @@ def _is_storable(outcome: Outcome) -> bool:
     return (
         type(outcome.kind) is OutcomeClass
         and type(outcome.unknown) is bool
+        and type(outcome.scope) is Scope
         and isinstance(code, str)
         and isinstance(detail, str)
         and isinstance(provider_id, str)

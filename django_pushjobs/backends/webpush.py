@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..exceptions import DestinationRefused, FieldError, pointer_to
 from ..transport.connections import Connections
 from ..transport.exchanges import Reply, exchange
+from ..transport.failures import PROXY_REFUSED
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import notification as notifications
@@ -68,6 +70,7 @@ class WebPushBackend(BasePushBackend):
         that our key or our settings are wrong. Anybody can subscribe with an endpoint of their own:
         if another host says so, the delivery fails, and the backend is not paused.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
+    :param proxy: URL of the proxy to go through, or ``"environment"``.
     :param answers: what answers mean if that differs, see :class:`.answers.Answers`.
     :raises ValueError: an option is wrong, or http-ece or py-vapid is not installed.
     """
@@ -89,6 +92,7 @@ class WebPushBackend(BasePushBackend):
         origins: int = 100,
         push_services: Sequence[str] = PUSH_SERVICES,
         ca_file: str | None = None,
+        proxy: str | None = None,
         answers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias=alias, answers=answers)
@@ -119,6 +123,7 @@ class WebPushBackend(BasePushBackend):
             connections=connections,
             connect_timeout=connect_timeout,
             ca_file=ca_file,
+            proxy=proxy,
         )
         self._encrypt = http_ece.encrypt
         self._subscription = lru_cache(KEPT)(Subscription.parse)
@@ -143,6 +148,14 @@ class WebPushBackend(BasePushBackend):
     def canonical(self, address: str) -> str:
         """Return the endpoint of a subscription."""
         return endpoint_of(address)
+
+    def origin_of(self, address: str) -> str | None:
+        """Return the push service of a subscription, as the option ``push_services`` names it."""
+        try:
+            host = urlsplit(self._subscription(address).origin).hostname or ""
+        except (NoSubscription, DestinationRefused):
+            return None
+        return self._push_service(host)
 
     def push(self, message: Message, target: Target) -> Outcome:
         plain = _to_json(payload(message, target)).encode()
@@ -185,15 +198,18 @@ class WebPushBackend(BasePushBackend):
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        if outcome.kind is OutcomeClass.CONFIG and not self._trusts(host):
+        vouched = self._push_service(host) is not None or reply.failure == PROXY_REFUSED
+        if outcome.kind is OutcomeClass.CONFIG and not vouched:
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 
     def close(self) -> None:
         self._origins.close()
 
-    def _trusts(self, host: str) -> bool:
-        return any(host == one or host.endswith(f".{one}") for one in self._push_services)
+    def _push_service(self, host: str) -> str | None:
+        """Return the one of ``push_services`` that ``host`` belongs to."""
+        names = self._push_services
+        return next((name for name in names if host == name or host.endswith(f".{name}")), None)
 
     def _refused(self, refused: DestinationRefused) -> Outcome:
         return self.answers.outcome("unresolvable" if refused.transient else "forbidden_endpoint")

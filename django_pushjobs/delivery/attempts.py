@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, islice
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import DatabaseError, router
 
 from .. import recipients, sentry
-from ..backends import BasePushBackend, Message, Outcome, Target, backends
+from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Scope, Target, backends
 from ..backends.outcomes import storable
 from ..broker.queues import JobTimeout
 from ..conf import conf
 from ..db.group_commit import UNAVAILABLE
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
-from ..limits import throttle
+from ..limits import breaker, throttle
+from ..models import Pause
 from ..recipients import RegisteredAddress
 from ..runtime.greenlets import cooperative
 from ..states import OnUnknown, Status
@@ -103,7 +105,7 @@ class Pusher:
         self._targets: list[Target] = []
         self._pushes: dict[UUID, Push] = {}
         self._begun: set[UUID] = set()
-        self._may_pause = True
+        self._origin_of: Callable[[str], str | None] | None = None
 
     def run(self) -> Report | None:
         """Push to every address that no earlier attempt has settled.
@@ -126,7 +128,8 @@ class Pusher:
         if not self._is_admitted():
             return self._report(had_room=False)
         backend = backends[request.backend]
-        self._may_pause = backend.can_be_paused
+        if backend.can_be_paused:
+            self._origin_of = backend.origin_of
         message = message_of(request)
         if len(targets) > 1 and cooperative():
             self._fan_out(backend, message)
@@ -147,13 +150,14 @@ class Pusher:
         cut_off: Collection[UUID] = (),
         had_room: bool = True,
     ) -> Report:
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         return Report(
             self._started_at,
             self._targets,
             self._pushes,
             failure,
             cut_off,
-            self._may_pause,
+            {origin: pause.until for origin, pause in paused.items()},
             had_room,
         )
 
@@ -166,7 +170,7 @@ class Pusher:
     def _resolve(self) -> list[Target] | None:
         """Return the targets that are not settled; None if there are so many that they were cut
         into parts."""
-        request, settled = self._request, self._claim.settled
+        request = self._request
         addresses = recipients.resolve(
             request.recipients, backend=request.backend, canonical=canonical_of(request.backend)
         )
@@ -176,13 +180,19 @@ class Pusher:
             return None
         id_of = delivery_ids(request.root_id, request.backend)
         keyed = ((id_of(address), address) for address in head)
-        return [_target(key, address) for key, address in keyed if key not in settled]
+        done = self._claim.settled.keys() | self._claim.waiting.keys()
+        return [_target(key, address) for key, address in keyed if key not in done]
 
     def _push(self, backend: BasePushBackend, message: Message, target: Target) -> None:
         if self._begun:
             # The first one has had its turn.
             throttle.wait_turn(backend.alias)
         started_at = datetime.now(UTC)
+        if (held := self._held(target)) is not None:
+            outcome, origin = held
+            push = Push(outcome, started_at, started_at, origin, is_held=True)
+            self._pushes[target.delivery_id] = push
+            return
         self._begun.add(target.delivery_id)
         try:
             # Only here does an outcome enter: from here on it can be stored, whoever made it.
@@ -194,7 +204,37 @@ class Pusher:
             logger.exception("Push request %s: backend %r failed", self._request.pk, backend.alias)
             sentry.capture(error)
             outcome = INTERNAL_ERROR
-        self._pushes[target.delivery_id] = Push(outcome, started_at, datetime.now(UTC))
+        self._pushes[target.delivery_id] = Push(
+            outcome, started_at, datetime.now(UTC), self._refusing(outcome, target)
+        )
+
+    def _refusing(self, outcome: Outcome, target: Target) -> str | None:
+        """Return the origin whose refusal of our credentials ``outcome`` is, if it is one."""
+        if (
+            self._origin_of is None
+            or outcome.kind is not OutcomeClass.CONFIG
+            or outcome.scope is not Scope.CREDENTIALS
+        ):
+            return None
+        return self._origin_of(target.address)
+
+    def _held(self, target: Target) -> tuple[Outcome, str] | None:
+        """Return what to say of an address that has to wait, and which origin it waits for."""
+        if self._origin_of is None:
+            return None
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
+        paused.pop("", None)  # then this attempt is the probe
+        if not paused:
+            return None
+        origin = self._origin_of(target.address)
+        if origin is None or (pause := paused.get(origin)) is None:
+            return None
+        if pause.until <= datetime.now(UTC):
+            using = router.db_for_write(Pause)
+            if read(partial(breaker.become_probe, pause, self._request.pk, using=using)):
+                return None
+        kind, detail = OutcomeClass.CONFIG, f"{origin} is paused: {pause.error}"
+        return Outcome(kind=kind, code=pause.error_code, detail=detail), origin
 
     def _fan_out(self, backend: BasePushBackend, message: Message) -> None:
         """Push to many at once: each of a few greenlets takes the next target when it is free."""

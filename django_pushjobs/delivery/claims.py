@@ -16,10 +16,10 @@ from ..conf import conf
 from ..db.statements import Place, Statement, can_return
 from ..limits import breaker
 from ..models import Delivery, PushRequest
-from ..states import SETTLED, Status
+from ..states import Status
 from .backoff import soon
 from .bulkhead import Bulkhead
-from .requests import Claim, ClaimedRequest
+from .requests import Claim, ClaimedRequest, Earlier
 from .spellings import delivery_ids
 
 
@@ -45,8 +45,8 @@ def take(
     now = timezone.now()
     requests = PushRequest.objects.using(using)
     admitted = ids
-    if pauses := breaker.pauses(using=using):
-        asked, shut_out = requests.among(ids), breaker.shut_out(pauses)
+    if paused := breaker.paused_backends(using=using):
+        asked, shut_out = requests.among(ids), breaker.shut_out(paused)
         asked.filter(shut_out, status=Status.QUEUED).transition(Status.PENDING, next_attempt_at=now)
         admitted = list(asked.exclude(shut_out).values_list("pk", flat=True))
     claimed = _claim(admitted, now, owner, using) if admitted else ()
@@ -57,8 +57,8 @@ def take(
         )
         for row in excess:
             del rows[row.pk]
-    settled = _settled(rows.values(), using)
-    claims = {pk: Claim(row, settled.get(row.pk, {}), now) for pk, row in rows.items()}
+    earlier = _earlier(rows.values(), using)
+    claims = {pk: Claim(row, earlier.get(row.pk, {}), now) for pk, row in rows.items()}
     # pop(): of two jobs for one request in the same group, one gets it.
     return [claims.pop(pk, None) for pk in ids]
 
@@ -92,8 +92,8 @@ def _statements(using: str) -> tuple[Statement, Statement | None]:
     return claim, Statement.of_select(asked.filter(owner=owner).order_by().values_list(*columns))
 
 
-def _settled(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID, str]]:
-    """Return what earlier attempts have settled, by request."""
+def _earlier(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID, Earlier]]:
+    """Return what earlier attempts have found out, by request."""
     again = [row for row in rows if row.attempts > 1]
     if not again:
         return {}
@@ -107,13 +107,13 @@ def _settled(rows: Iterable[ClaimedRequest], using: str) -> dict[UUID, dict[UUID
     }
     found = (
         Delivery.objects.using(using)
-        .filter(Q(request__in=whole) | Q(pk__in=list(of_part)), status__in=SETTLED)
-        .values_list("request_id", "pk", "status")
+        .filter(Q(request__in=whole) | Q(pk__in=list(of_part)))
+        .values_list("request_id", "pk", "status", "attempts", "next_attempt_at")
     )
-    settled: dict[UUID, dict[UUID, str]] = {}
-    for request_id, pk, status in found:
-        settled.setdefault(of_part.get(pk, request_id), {})[pk] = status
-    return settled
+    earlier: dict[UUID, dict[UUID, Earlier]] = {}
+    for request_id, pk, *known in found:
+        earlier.setdefault(of_part.get(pk, request_id), {})[pk] = Earlier._make(known)
+    return earlier
 
 
 def renew(held: Sequence[UUID], *, name: str, using: str) -> int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from ..backends import backends
 from ..conf import conf
 from ..devices import OPERATOR
 from ..limits import breaker
+from ..limits.breaker import Place
 from ..models import Device, DeviceState, address_hash
 from ..states import DeliveryStatus
 from .results import DeliveryResult, Settlement
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds of pushes that are judged together.
 WINDOW: Final = 300.0
-#: Devices that have to die in a window before that can be a wave.
+#: Users of whom a device has to die in a window before that can be a wave: one who registers many
+#: dead addresses is none.
 WAVE_MINIMUM: Final = 20
 
 WAVE_DETAIL: Final = (
@@ -43,26 +45,27 @@ class Tally:
     """Pushes of one backend by this process in the last :data:`WINDOW` seconds."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[float, int, int, int]] = deque()
-        self.pushes = self.dead = self.devices = 0
+        self._entries: deque[tuple[float, int, int, Collection[object]]] = deque()
+        self.pushes = self.dead = 0
+        self.owners: Counter[object] = Counter()
 
-    def add(self, pushes: int, dead: int, devices: int) -> None:
-        """Count pushes, the addresses among them that are dead, and the devices among those."""
+    def add(self, pushes: int, dead: int, owners: Collection[object]) -> None:
+        """Count pushes, the addresses among them that are dead, and whose devices those are."""
         now = time.monotonic()
-        self._entries.append((now, pushes, dead, devices))
+        self._entries.append((now, pushes, dead, owners))
         self.pushes += pushes
         self.dead += dead
-        self.devices += devices
+        self.owners.update(owners)
         while self._entries[0][0] < now - WINDOW:
-            _, pushes, dead, devices = self._entries.popleft()
+            _, pushes, dead, owners = self._entries.popleft()
             self.pushes -= pushes
             self.dead -= dead
-            self.devices -= devices
+            self.owners -= Counter(owners)
 
     @property
     def is_wave(self) -> bool:
         share = conf().DEAD_WAVE_SHARE
-        return self.devices >= WAVE_MINIMUM and self.dead > share * self.pushes
+        return len(self.owners) >= WAVE_MINIMUM and self.dead > share * self.pushes
 
 
 _tallies: dict[str, Tally] = {}
@@ -91,10 +94,15 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
         }
         devices = _devices(backend, dead, using) if dead else []
         tally = _tallies.setdefault(backend, Tally())
-        tally.add(sum(len(s.deliveries) for s in mine), len(dead), len(devices))
+        origin_of = backends[backend].origin_of
+        # A provider for which nobody vouches may call as many addresses dead as it likes.
+        vouched = [device for device in devices if origin_of(device.address) is not None]
+        owners = {device.user_id or f"device {device.pk}" for device in vouched}
+        unvouched = len(devices) - len(vouched)
+        tally.add(sum(len(s.deliveries) for s in mine), len(dead) - unvouched, owners)
         if not devices:
             continue
-        pause = breaker.pauses(using=using).get(backend)
+        pause = breaker.pauses(using=using).get(Place(backend))
         if tally.is_wave or (pause is not None and pause.error_code == breaker.DEAD_WAVE):
             _stop(backend, using)
         else:
@@ -108,7 +116,11 @@ def _devices(
     rows = Device.objects.using(using).filter(
         address_hash__in=list(dead), backend=backend, state=DeviceState.ACTIVE
     )
-    locked = rows.select_for_update().order_by("pk").only("address_hash", "registered_at")
+    locked = (
+        rows.select_for_update()
+        .order_by("pk")
+        .only("address", "address_hash", "registered_at", "user_id")
+    )
     return [d for d in locked if _is_meant(d.registered_at, dead[d.address_hash][1])]
 
 
@@ -144,7 +156,7 @@ def _evidence(request_id: UUID, result: DeliveryResult) -> dict[str, Any]:
 
 def _stop(backend: str, using: str) -> None:
     revived = _revive(backend, timezone.now() - timedelta(seconds=WINDOW), using)
-    if breaker.pause(backend, breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
+    if breaker.pause(Place(backend), breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
         logger.error("Backend %r: %s Revived %d devices", backend, WAVE_DETAIL, revived)
     _tallies.pop(backend, None)
 

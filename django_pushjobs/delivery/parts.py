@@ -21,6 +21,7 @@ from itertools import islice
 from uuid import UUID
 
 from django.db import router, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from ..conf import conf
@@ -75,7 +76,7 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
             if _is_canceled(request, using):
                 break
     except Exception:
-        if not number or request.attempts < request.attempt_limit:
+        if not number or request.counted_attempts < request.attempt_limit:
             raise
         # There will be no other attempt, but what the parts do must not be lost.
         logger.exception(
@@ -124,6 +125,7 @@ def _store(part: PushRequest, using: str) -> None:
 def _retry(parts: PushRequestQuerySet) -> None:
     """Push again what failed among ``parts``."""
     failed = parts.filter(status__in=RETRYABLE)
+    failed.update(uncounted_attempts=F("attempts"), started_at=None)
     dispatch.enqueue_again(failed, list(failed.values_list("pk", flat=True)))
 
 

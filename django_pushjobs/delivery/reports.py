@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..backends import Outcome, OutcomeClass, Target
-from ..conf import conf
 from ..models import AttemptEnd
-from ..states import DeliveryStatus, OnUnknown, Status
-from .backoff import next_attempt, soon
+from ..states import DeliveryStatus, Status
+from .backoff import soon
 from .requests import WORKER_LOST, Claim, ClaimedRequest
-from .results import DeliveryResult, Settlement
+from .results import DeliveryResult, Refusal, Settlement
+from .verdicts import Judge, Verdict
 
 INTERNAL_ERROR = Outcome(
     kind=OutcomeClass.RETRY,
@@ -36,30 +36,31 @@ NO_ADDRESSES = Outcome(
     kind=OutcomeClass.FAIL, code="no_addresses", detail="the recipients have no address"
 )
 
-_STATUS = {
-    OutcomeClass.OK: DeliveryStatus.ACCEPTED,
-    OutcomeClass.DROP: DeliveryStatus.DROPPED,
-    OutcomeClass.FAIL: DeliveryStatus.FAILED,
-}
-
 
 class Push(NamedTuple):
-    """One push that was made: its outcome and its times."""
+    """One push that was made: its outcome and its times.
+
+    :param origin: of a refusal of our credentials: where the address leads to, see
+        :meth:`..backends.BasePushBackend.origin_of`; None if the refusal says nothing about others.
+    :param is_held: it was not made, since what it leads to is paused.
+    """
 
     outcome: Outcome
     started_at: datetime
     finished_at: datetime
+    origin: str | None = None
+    is_held: bool = False
 
 
 class Report(NamedTuple):
     """What happened at an attempt.
 
-    :param targets: the addresses that no earlier attempt has settled.
+    :param targets: the addresses that no earlier attempt has settled, and whose time has come.
     :param pushes: id of a delivery -> the push that was made.
     :param failure: the outcome of targets that were not pushed to; that of the whole request if it
         has no address at all.
     :param cut_off: ids of the deliveries whose push the job's timeout interrupted.
-    :param may_pause: refused credentials concern all requests of the backend.
+    :param paused: origin of the backend that is paused -> its next probe; "" for all of it.
     :param had_room: False if the backend had no room, so that no attempt was made.
     """
 
@@ -68,43 +69,49 @@ class Report(NamedTuple):
     pushes: Mapping[UUID, Push]
     failure: Outcome
     cut_off: Collection[UUID]
-    may_pause: bool
+    paused: Mapping[str, datetime]
     had_room: bool
 
 
 def settlement_of(claim: Claim, report: Report, now: datetime) -> Settlement:
     """Return what an attempt adds up to. It looks at nothing but its arguments and the settings."""
-    request = claim.request
+    request, settled, waiting = claim.request, claim.settled, claim.waiting
     if not report.had_room:
-        return _settlement(
-            request,
-            end=None,
-            status=Status.PENDING,
-            counts=request.counts,
-            next_attempt_at=soon(now),
-            at=now,
-        )
-    pushes = [(target, _push_of(target, report, now)) for target in report.targets]
-    outcomes = [push.outcome for _, push in pushes]
-    if not pushes and not claim.settled:
-        outcomes = [report.failure]
+        return _no_attempt(request, soon(now), now)
+    is_over = not report.targets and report.failure is NO_ADDRESSES
+    if is_over and waiting:
+        # Nobody's time has come.
+        return _no_attempt(request, min(waiting.values()), now)
 
-    refused = report.may_pause and any(o.kind is OutcomeClass.CONFIG for o in outcomes)
-    retry_at = now if refused else _retry_at(request, now, outcomes)
-    results = [_result(request, target, push, retry_at is not None) for target, push in pushes]
-    statuses = [*claim.settled.values(), *(result.status for result in results)]
+    judge = Judge(request, report.paused, now)
+    pushes = [(target, _push_of(target, report, now)) for target in report.targets]
+    verdicts = [
+        judge.verdict(push.outcome, push.origin, _attempts_at(target, claim))
+        for target, push in pushes
+    ]
+    results = [_result(*pair, verdict) for pair, verdict in zip(pushes, verdicts, strict=True)]
+    outcomes = [push.outcome for _, push in pushes]
+    if not pushes and not (is_over and settled):
+        # It is the outcome of the request as a whole.
+        outcomes = [report.failure]
+        verdicts = [judge.verdict(report.failure, None, request.counted_attempts - 1)]
+
+    dues = [v.next_attempt_at for v in verdicts if v.next_attempt_at is not None]
+    retry_at = min([*dues, *waiting.values()], default=None)
+    statuses = [*settled.values(), *(result.status for result in results)]
     counts = {
-        "total": len(statuses) or request.total,
+        "total": len(statuses) + len(waiting) or request.total,
         "accepted": statuses.count(DeliveryStatus.ACCEPTED),
         "failed": statuses.count(DeliveryStatus.FAILED),
         "dropped": statuses.count(DeliveryStatus.DROPPED),
         "unknown": statuses.count(DeliveryStatus.UNKNOWN),
     }
     code, reason = _reason(outcomes)
+    is_held = any(verdict.is_held for verdict in verdicts)
     return _settlement(
         request,
-        end=_end(refused, retry_at),
-        status=_status(request, counts, outcomes, retry_at),
+        end=_end(verdicts, retry_at),
+        status=_status(counts, verdicts, retry_at),
         counts=counts,
         error_code=code,
         error=reason,
@@ -113,7 +120,19 @@ def settlement_of(claim: Claim, report: Report, now: datetime) -> Settlement:
         deliveries=results,
         started_at=report.started_at,
         at=now,
-        is_authorized=not refused and any(outcome.kind in _STATUS for outcome in outcomes),
+        refusals=_refusals(pushes),
+        is_counted=not (is_held or waiting),
+    )
+
+
+def _no_attempt(request: ClaimedRequest, retry_at: datetime, now: datetime) -> Settlement:
+    return _settlement(
+        request,
+        end=None,
+        status=Status.PENDING,
+        counts=request.counts,
+        next_attempt_at=retry_at,
+        at=now,
     )
 
 
@@ -137,67 +156,53 @@ def _push_of(target: Target, report: Report, now: datetime) -> Push:
     return Push(outcome, report.started_at, now)
 
 
-def _is_open(request: ClaimedRequest, outcome: Outcome) -> bool:
-    """Return whether the address should be tried again after ``outcome``."""
-    may_repeat = not outcome.unknown or request.on_unknown == OnUnknown.RETRY
-    return outcome.is_transient and may_repeat
-
-
-def _retry_at(request: ClaimedRequest, now: datetime, outcomes: list[Outcome]) -> datetime | None:
-    transient = [outcome for outcome in outcomes if _is_open(request, outcome)]
-    if not transient or request.attempts >= request.attempt_limit:
-        return None
-    return next_attempt(
-        now,
-        request.attempts,
-        base=conf().RETRY_BASE,
-        cap=conf().RETRY_CAP,
-        retry_after=max((o.retry_after for o in transient if o.retry_after), default=None),
-        expires_at=request.expires_at,
-    )
+def _attempts_at(target: Target, claim: Claim) -> int:
+    """Return how many attempts were made at an address before this one."""
+    earlier = claim.earlier.get(target.delivery_id)
+    return 0 if earlier is None else earlier.attempts
 
 
 def _status(
-    request: ClaimedRequest,
-    counts: dict[str, int],
-    outcomes: list[Outcome],
-    retry_at: datetime | None,
+    counts: dict[str, int], verdicts: Sequence[Verdict], retry_at: datetime | None
 ) -> Status:
     if retry_at is not None:
         return Status.PENDING
     if counts["accepted"]:
         return Status.SUCCEEDED if counts["accepted"] == counts["total"] else Status.PARTIAL
-    attempts_left = request.attempts < request.attempt_limit
-    if attempts_left and any(_is_open(request, outcome) for outcome in outcomes):
-        return Status.EXPIRED
-    return Status.FAILED
+    return Status.EXPIRED if any(verdict.is_expired for verdict in verdicts) else Status.FAILED
 
 
-def _result(
-    request: ClaimedRequest, target: Target, push: Push, will_retry: bool
-) -> DeliveryResult:
+def _result(target: Target, push: Push, verdict: Verdict) -> DeliveryResult:
     outcome = push.outcome
-    if will_retry and _is_open(request, outcome):
-        otherwise = DeliveryStatus.RETRYING
-    else:
-        otherwise = DeliveryStatus.UNKNOWN if outcome.unknown else DeliveryStatus.FAILED
     return DeliveryResult(
         delivery_id=target.delivery_id,
         address=target.address,
-        status=_STATUS.get(outcome.kind, otherwise),
+        status=verdict.status,
         provider_id=outcome.provider_id,
         error_code=outcome.code,
         error=outcome.detail,
+        attempts=verdict.attempts,
+        next_attempt_at=verdict.next_attempt_at,
         started_at=push.started_at,
         finished_at=push.finished_at,
         dead_at=outcome.dead_at,
     )
 
 
-def _end(refused: bool, retry_at: datetime | None) -> AttemptEnd:
-    if refused:
-        return AttemptEnd.PAUSED
-    return AttemptEnd.SETTLED if retry_at is None else AttemptEnd.RETRY
+def _refusals(pushes: Sequence[tuple[Target, Push]]) -> Sequence[Refusal]:
+    return [
+        Refusal(push.origin, target.address, push.outcome.code, push.outcome.detail)
+        for target, push in pushes
+        if push.origin is not None and not push.is_held
+    ]
+
+
+def _end(verdicts: Sequence[Verdict], retry_at: datetime | None) -> AttemptEnd:
+    if retry_at is None:
+        return AttemptEnd.SETTLED
+    tried = [v for v in verdicts if v.next_attempt_at is not None and not v.is_held]
+    is_paused = not tried and any(verdict.is_held for verdict in verdicts)
+    return AttemptEnd.PAUSED if is_paused else AttemptEnd.RETRY
 
 
 def _reason(outcomes: list[Outcome]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..events.change import Change
-from ..states import COUNTS, Status
+from ..states import COUNTS, SETTLED, Status
 
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
@@ -38,7 +38,9 @@ class ClaimedRequest(NamedTuple):
     traceparent: str
     error_code: str
     attempts: int
+    uncounted_attempts: int
     attempt_limit: int
+    started_at: datetime
     owner: str
     total: int
     accepted: int
@@ -57,22 +59,54 @@ class ClaimedRequest(NamedTuple):
         return self.parent_id or self.pk
 
     @property
+    def counted_attempts(self) -> int:
+        """Attempts that count towards the limit, with the one that was begun."""
+        return self.attempts - self.uncounted_attempts
+
+    @property
     def counts(self) -> dict[str, int]:
         """Addresses by what is known about them."""
         return {name: getattr(self, name) for name in COUNTS}
+
+
+class Earlier(NamedTuple):
+    """What earlier attempts have found out about one address.
+
+    :param attempts: those that were made at it.
+    :param next_attempt_at: when it may be pushed to again; None if it needs no further push, or may
+        be pushed to at any time.
+    """
+
+    status: str
+    attempts: int
+    next_attempt_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A push request that this process may push.
 
-    :param settled: addresses that need no further push: id of the delivery -> its status.
+    :param earlier: id of a delivery -> what earlier attempts have found out about it.
     :param at: aware; when it was claimed.
     """
 
     request: ClaimedRequest
-    settled: Mapping[UUID, str]
+    earlier: Mapping[UUID, Earlier]
     at: datetime
+
+    @property
+    def settled(self) -> dict[UUID, str]:
+        """Addresses that need no further push: id of the delivery -> its status."""
+        return {key: e.status for key, e in self.earlier.items() if e.status in SETTLED}
+
+    @property
+    def waiting(self) -> dict[UUID, datetime]:
+        """Addresses whose time has not come: id of the delivery -> its time."""
+        return {
+            key: due
+            for key, (status, _, due) in self.earlier.items()
+            if due is not None and due > self.at and status not in SETTLED
+        }
 
     @property
     def change(self) -> Change:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ..backends.outcomes import MAX_CODE, storable_text
@@ -29,10 +29,26 @@ class DeliveryResult:
     provider_id: str = ""
     error_code: str = ""
     error: str = ""
+    #: Those made at this address, with this one if it counts.
+    attempts: int = 1
+    #: When it may be pushed to again, if it is to be.
+    next_attempt_at: datetime | None = None
     started_at: datetime
     finished_at: datetime
     #: When the provider found the address to be dead, if it says so.
     dead_at: datetime | None = None
+
+
+class Refusal(NamedTuple):
+    """Our credentials were refused.
+
+    :param origin: where the address leads to; "" if all addresses of the backend lead there.
+    """
+
+    origin: str
+    address: str
+    error_code: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +62,8 @@ class Settlement(Change):
     :param status: a final state, or PENDING together with ``next_attempt_at``.
     :param codes: code of an outcome -> addresses that had it at this attempt.
     :param deliveries: the addresses this attempt dealt with.
-    :param is_authorized: the provider answered in a way that shows that our credentials are good.
+    :param refusals: of the credentials that other pushes need as well.
+    :param is_counted: whether the attempt counts towards the limit of the request.
     """
 
     root_id: UUID
@@ -58,7 +75,8 @@ class Settlement(Change):
     codes: Mapping[str, int] = field(default_factory=dict)
     deliveries: Sequence[DeliveryResult] = ()
     started_at: datetime | None = None
-    is_authorized: bool = False
+    refusals: Sequence[Refusal] = ()
+    is_counted: bool = True
 
     @property
     def is_part(self) -> bool:
@@ -113,7 +131,8 @@ class Settlement(Change):
     def likeness(self) -> tuple[object, ...]:
         """Return what settlements have in common that change their rows in the same way."""
         return (
-            *(self.status, self.end, self.error_code, self.error, self.next_attempt_at),
+            *(self.status, self.end, self.is_counted),
+            *(self.error_code, self.error, self.next_attempt_at),
             *self.counts.values(),
             *self.codes.items(),
         )

@@ -49,7 +49,7 @@ def _write(settlements: Sequence[Settlement], using: str) -> None:
     now = timezone.now()
     for group in _alike(settlements):
         first = group[0]
-        moved = _statement(using, first.status, first.end).run(
+        moved = _statement(using, first.status, first.end, first.is_counted).run(
             using=using,
             now=now,
             ids=[s.request_id for s in group],
@@ -66,8 +66,8 @@ def _write(settlements: Sequence[Settlement], using: str) -> None:
 
 
 @cache
-def _statement(using: str, status: Status, end: AttemptEnd | None) -> Statement:
-    """Return the UPDATE of the rows of settlements with this ``status`` and this ``end``."""
+def _statement(using: str, status: Status, end: AttemptEnd | None, is_counted: bool) -> Statement:
+    """Return the UPDATE of the rows of settlements that have these values."""
     written = ["next_attempt_at"]
     columns: dict[str, Any] = {}
     if end is None:
@@ -75,8 +75,8 @@ def _statement(using: str, status: Status, end: AttemptEnd | None) -> Statement:
         columns["attempts"] = F("attempts") - 1
     else:
         written += [*COUNTS, "error_code", "error", "result"]
-    if end is AttemptEnd.PAUSED:
-        columns["attempt_limit"] = F("attempt_limit") + 1
+        if not is_counted:
+            columns["uncounted_attempts"] = F("uncounted_attempts") + 1
     claimed = PushRequest.objects.using(using).among(Place(PushRequest, "id", "ids", many=True))
     claimed = claimed.filter(AnyOf(F("owner"), Place(PushRequest, "owner", "owners", many=True)))
     if status is Status.PENDING:
@@ -132,7 +132,7 @@ def _write_deliveries(settlements: Sequence[Settlement], using: str) -> None:
             update_conflicts=True,
             unique_fields=["id"] if targeted else None,
             update_fields=[
-                "status", "provider_id", "error_code", "error", "attempts",
+                "status", "provider_id", "error_code", "error", "attempts", "next_attempt_at",
                 "started_at", "finished_at",
             ],
         )  # fmt: skip
@@ -148,7 +148,8 @@ def _columns(results: Sequence[tuple[Settlement, DeliveryResult]]) -> dict[str, 
         "provider_id": [r.provider_id[:255] for _, r in results],
         "error_code": [r.error_code[:64] for _, r in results],
         "error": [r.error for _, r in results],
-        "attempts": [s.attempt for s, _ in results],
+        "attempts": [r.attempts for _, r in results],
+        "next_attempt_at": [r.next_attempt_at for _, r in results],
         "started_at": [r.started_at for _, r in results],
         "finished_at": [r.finished_at for _, r in results],
     }

@@ -59,13 +59,15 @@ def enqueue_due(limit: int) -> int:
     using = router.db_for_write(PushRequest)
     now = timezone.now()
     due = PushRequest.objects.using(using).due(now)
-    pauses = breaker.pauses(using=using)
-    if not pauses:
+    paused = breaker.paused_backends(using=using)
+    if not paused:
         return enqueue_again(due, _first(due, limit))
-    enqueued = enqueue_again(due, breaker.probe(pauses.values(), due, now, using=using))
+    breaker.report(using=using)
+    enqueued = enqueue_again(due, breaker.probe(paused, due, now, using=using))
     for backend in conf().BACKENDS:
-        if backend not in pauses:
-            of_backend = due.filter(backend=backend)
+        concerned = [pause.client_id for pause in paused if pause.backend == backend]
+        if 0 not in concerned:
+            of_backend = due.filter(backend=backend).exclude(client__in=concerned)
             enqueued += enqueue_again(of_backend, _first(of_backend, limit))
     return enqueued
 

@@ -1,16 +1,25 @@
 """Backends whose credentials or settings are refused are left alone until they are mended.
 
-A refusal says nothing about the message, so it burns no attempt: the request waits for its backend.
+A refusal that is certain says nothing about the message, so it burns no attempt: what is addressed
+there waits. One refusal is not certain: anybody can register an address that a provider refuses in
+the same words. So a pause is announced first, see :func:`announce`, and stands only if nothing is
+accepted for :data:`NOTICE` seconds, by any process.
+
 While a backend is paused its requests stay PENDING and due, and none of them is enqueued except for
-one now and then, the probe. What the provider answers to that ends the pause or prolongs it.
+one now and then, the probe. If only one origin of a backend is paused, what is addressed there
+waits, and the rest of each request is pushed; of those that have waited long enough, one push is
+the probe. What the provider answers to a probe ends the pause or prolongs it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
@@ -22,27 +31,49 @@ from ..models.push_requests import PushRequestQuerySet
 
 logger = logging.getLogger(__name__)
 
-#: The error code of a pause because most addresses came back dead. No credentials were refused, so
-#: only a push that is accepted ends it.
+#: The error code of a pause because most addresses came back dead. No credentials were refused.
 DEAD_WAVE = "dead_wave"
 
 #: Seconds for which a process relies on what it knows about the pauses.
 BELIEF = 1.0
+#: Seconds between the announcement of a pause and the moment from which it stands: every process
+#: hears of it meanwhile, and can tell that its own pushes are accepted.
+NOTICE = 2 * BELIEF
+
+
+class Place(NamedTuple):
+    """What is paused.
+
+    :param origin: "" for the whole backend.
+    :param client_id: of the only client that it is paused for; 0 for everybody.
+    """
+
+    backend: str
+    origin: str = ""
+    client_id: int = 0
 
 
 class Breaker:
     """What this process knows about the pauses."""
 
     def __init__(self) -> None:
-        self._pauses: dict[str, Pause] = {}
+        self.pauses: Mapping[Place, Pause] = {}
         self._known_until = 0.0
+        self._reported: set[int] = set()
 
-    def pauses(self, *, using: str) -> Mapping[str, Pause]:
-        """Return the pauses by backend, as they were a second ago at most."""
+    def refresh(self, *, using: str) -> None:
         if time.monotonic() >= self._known_until:
-            self._pauses = {pause.backend: pause for pause in Pause.objects.using(using)}
+            rows = Pause.objects.using(using)
+            self.pauses = {Place(p.backend, p.origin, p.client_id): p for p in rows}
             self._known_until = time.monotonic() + BELIEF
-        return self._pauses
+
+    def report(self) -> None:
+        now = timezone.now()
+        standing = {p.pk: p for p in self.pauses.values() if p.since <= now}
+        for pk in standing.keys() - self._reported:
+            pause = standing[pk]
+            logger.error("Backend %s is paused: %s, %s", pause, pause.error_code, pause.error)
+        self._reported = set(standing)
 
     def forget(self) -> None:
         self._known_until = 0.0
@@ -51,9 +82,43 @@ class Breaker:
 _breaker = Breaker()
 
 
-def pauses(*, using: str) -> Mapping[str, Pause]:
-    """Return the pauses by backend, as they were a second ago at most."""
-    return _breaker.pauses(using=using)
+def pauses(*, using: str) -> Mapping[Place, Pause]:
+    """Return all pauses, also those that do not stand yet, as they were a second ago at most."""
+    _breaker.refresh(using=using)
+    return _breaker.pauses
+
+
+def paused_backends(*, using: str) -> list[Pause]:
+    """Return the pauses of whole backends that stand now, those for everybody first."""
+    known = pauses(using=using)
+    if not known:
+        return []
+    now = timezone.now()
+    found = [p for place, p in known.items() if not place.origin and p.since <= now]
+    return sorted(found, key=lambda pause: pause.client_id)
+
+
+def paused_origins(backend: str, client_id: int | None) -> dict[str, Pause]:
+    """Return what stands now of the pauses of ``backend`` that concern a client, by origin; "" is
+    the whole backend.
+
+    It makes no query: a process that claims push requests knows.
+    """
+    if not _breaker.pauses:
+        return {}
+    now = timezone.now()
+    found = [
+        pause
+        for place, pause in _breaker.pauses.items()
+        if place.backend == backend and place.client_id in (0, client_id) and pause.since <= now
+    ]
+    return {pause.origin: pause for pause in sorted(found, key=lambda pause: -pause.client_id)}
+
+
+def report(*, using: str) -> None:
+    """Log each pause once, as soon as it stands. The relay calls this: there is one at a time."""
+    pauses(using=using)
+    _breaker.report()
 
 
 def forget() -> None:
@@ -61,71 +126,105 @@ def forget() -> None:
     _breaker.forget()
 
 
-def shut_out(pauses: Mapping[str, Pause]) -> Q:
+def shut_out(paused: Collection[Pause]) -> Q:
     """Return which push requests may not be claimed: those of paused backends except the probes."""
-    probes = [pause.probe for pause in pauses.values() if pause.probe is not None]
-    return Q(backend__in=list(pauses)) & ~Q(pk__in=probes)
+    concerned = reduce(or_, map(concerns, paused))
+    probes = [pause.probe for pause in paused if pause.probe is not None]
+    return concerned & ~Q(pk__in=probes)
 
 
-def pause(
-    backend: str, error_code: str, error: str, *, using: str, probe: UUID | None = None
-) -> bool:
-    """Pause a backend; if it is paused already, prolong that if its probe is what failed.
+def concerns(pause: Pause) -> Q:
+    """Return which push requests wait for the end of the pause of a whole backend."""
+    of_backend = Q(backend=pause.backend)
+    return of_backend & Q(client=pause.client_id) if pause.client_id else of_backend
 
-    :param probe: the request that was refused; None if no single one was.
-    :returns: whether the backend was not paused before.
+
+def announce(place: Place, error_code: str, error: str, *, using: str) -> None:
+    """Say that a place will be paused unless something is accepted there; harmless if it is."""
+    pause(place, error_code, error, using=using, notice=NOTICE)
+
+
+def pause(place: Place, error_code: str, error: str, *, using: str, notice: float = 0.0) -> bool:
+    """Pause a place.
+
+    :param notice: seconds until the pause stands.
+    :returns: whether it was not paused before.
     """
-    now = timezone.now()
-    reason = {"error_code": error_code[:64], "error": error}
-    pause, is_new = Pause.objects.using(using).get_or_create(
-        backend=backend,
-        defaults={**reason, "until": now + timedelta(seconds=conf().PAUSE_BASE)},
+    since = timezone.now() + timedelta(seconds=notice)
+    _, is_new = Pause.objects.using(using).get_or_create(
+        backend=place.backend,
+        origin=place.origin[:255],
+        client_id=place.client_id,
+        defaults={
+            "error_code": error_code[:64],
+            "error": error,
+            "since": since,
+            "until": since + timedelta(seconds=conf().PAUSE_BASE),
+        },
     )
-    if not is_new and (probe is None or pause.probe != probe):
-        return False
-    if not is_new:
-        wait = min(conf().PAUSE_CAP, conf().PAUSE_BASE * 2 ** min(pause.failures, 32))
-        pause.failures += 1
-        pause.until = now + timedelta(seconds=wait)
-        pause.probe = None
-        pause.error_code, pause.error = reason["error_code"], reason["error"]
-        pause.save(using=using)
     _breaker.forget()
     return is_new
 
 
-def resume(backend: str, *, using: str) -> bool:
-    """End the pause of a backend; return whether there was one."""
-    deleted, _ = Pause.objects.using(using).filter(backend=backend).delete()
+def prolong(pause: Pause, error_code: str, error: str, *, using: str) -> None:
+    """Leave a place alone for longer: its probe was refused."""
+    wait = min(conf().PAUSE_CAP, conf().PAUSE_BASE * 2 ** min(pause.failures, 32))
+    Pause.objects.using(using).filter(pk=pause.pk, probe=pause.probe).update(
+        failures=pause.failures + 1,
+        until=timezone.now() + timedelta(seconds=wait),
+        probe=None,
+        error_code=error_code[:64],
+        error=error,
+    )
     _breaker.forget()
-    if deleted:
-        logger.warning("Backend %r is no longer paused", backend)
+
+
+def resume(backend: str, origin: str | None = None, *, using: str) -> bool:
+    """End the pause of a backend, or of one origin of it; return whether there was one.
+
+    :param origin: None for all pauses of the backend.
+    """
+    rows = Pause.objects.using(using).filter(backend=backend)
+    if origin is not None:
+        rows = rows.filter(origin=origin)
+    now = timezone.now()
+    ended = list(rows)
+    deleted, _ = rows.delete()
+    _breaker.forget()
+    for pause in ended:
+        if pause.since <= now:
+            logger.warning("Backend %s is no longer paused", pause)
     return bool(deleted)
 
 
 def probe(
-    pauses: Iterable[Pause], due: PushRequestQuerySet, now: datetime, *, using: str
+    paused: Iterable[Pause], due: PushRequestQuerySet, now: datetime, *, using: str
 ) -> list[UUID]:
     """Let one request through of each backend whose pause has expired; return which.
 
     :param due: the requests to choose from.
     """
     chosen: list[UUID] = []
-    for pause in pauses:
+    for pause in paused:
         if pause.until > now:
             continue
-        first = due.filter(backend=pause.backend).order_by("next_attempt_at")
+        first = due.filter(concerns(pause)).order_by("next_attempt_at")
         request_id = first.values_list("pk", flat=True).first()
-        if request_id is None:
-            continue
-        # If the probe is lost, or says nothing about the credentials, there will be another one.
-        moved = (
-            Pause.objects.using(using)
-            .filter(backend=pause.backend, until=pause.until)
-            .update(probe=request_id, until=now + timedelta(seconds=conf().PAUSE_BASE))
-        )
-        if moved:
+        if request_id is not None and become_probe(pause, request_id, using=using):
             chosen.append(request_id)
-    if chosen:
-        _breaker.forget()
     return chosen
+
+
+def become_probe(pause: Pause, request_id: UUID, *, using: str) -> bool:
+    """Return whether a request is the one that finds out if a pause is over.
+
+    If the probe is lost, or says nothing about the credentials, there will be another one.
+    """
+    now = timezone.now()
+    moved = (
+        Pause.objects.using(using)
+        .filter(pk=pause.pk, until=pause.until, until__lte=now)
+        .update(probe=request_id, until=now + timedelta(seconds=conf().PAUSE_BASE))
+    )
+    _breaker.forget()
+    return bool(moved)

@@ -77,39 +77,23 @@ class Migration(migrations.Migration):
                         default=django.utils.timezone.now, editable=False, verbose_name="created"
                     ),
                 ),
+                (
+                    "live",
+                    models.OneToOneField(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="double",
+                        to="django_pushjobs.apiclient",
+                        verbose_name="live client",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "API client",
                 "verbose_name_plural": "API clients",
                 "ordering": ("name",),
-            },
-        ),
-        migrations.CreateModel(
-            name="Pause",
-            fields=[
-                (
-                    "backend",
-                    models.CharField(
-                        max_length=64, primary_key=True, serialize=False, verbose_name="backend"
-                    ),
-                ),
-                (
-                    "error_code",
-                    models.CharField(blank=True, max_length=64, verbose_name="error code"),
-                ),
-                ("error", models.TextField(blank=True, verbose_name="error")),
-                (
-                    "since",
-                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="since"),
-                ),
-                ("until", models.DateTimeField(verbose_name="until")),
-                ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
-                ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
-            ],
-            options={
-                "verbose_name": "paused backend",
-                "verbose_name_plural": "paused backends",
-                "ordering": ("backend",),
             },
         ),
         migrations.CreateModel(
@@ -147,14 +131,6 @@ class Migration(migrations.Migration):
                         default=list,
                         validators=[django_pushjobs.models.keys.validate_networks],
                         verbose_name="allowed networks",
-                    ),
-                ),
-                (
-                    "is_test",
-                    models.BooleanField(
-                        default=False,
-                        help_text="Its push requests go to the sandbox, and it cannot see any others.",
-                        verbose_name="test key",
                     ),
                 ),
                 (
@@ -574,6 +550,58 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Pause",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "origin",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The provider that refused; empty: the whole backend.",
+                        max_length=255,
+                        verbose_name="origin",
+                    ),
+                ),
+                (
+                    "client_id",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="Whom alone it concerns; 0: everybody.",
+                        verbose_name="client",
+                    ),
+                ),
+                (
+                    "error_code",
+                    models.CharField(blank=True, max_length=64, verbose_name="error code"),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "since",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="since"),
+                ),
+                ("until", models.DateTimeField(verbose_name="until")),
+                ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
+                ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
+            ],
+            options={
+                "verbose_name": "paused backend",
+                "verbose_name_plural": "paused backends",
+                "ordering": ("backend", "origin", "client_id"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("backend", "origin", "client_id"), name="pushjobs_one_pause"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="PushRequest",
             fields=[
                 (
@@ -706,6 +734,10 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(db_default=0, default=0, verbose_name="attempts"),
                 ),
                 (
+                    "uncounted_attempts",
+                    models.PositiveIntegerField(db_default=0, default=0, editable=False),
+                ),
+                (
                     "attempt_limit",
                     models.PositiveIntegerField(
                         db_default=5, default=5, verbose_name="attempt limit"
@@ -829,6 +861,10 @@ class Migration(migrations.Migration):
                 ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("attempts", models.PositiveIntegerField(default=1, verbose_name="attempts")),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="next attempt"),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started")),
                 ("finished_at", models.DateTimeField(verbose_name="finished")),
                 (

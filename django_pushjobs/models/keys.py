@@ -33,8 +33,15 @@ class Scope(models.TextChoices):
 
 
 class ApiKeyManager(models.Manager["ApiKey"]):
-    def issue(self, client: ApiClient, name: str, **fields: Any) -> tuple[ApiKey, str]:
-        """Create a key, and return it with its secret, which cannot be read again."""
+    def issue(
+        self, client: ApiClient, name: str, *, is_test: bool = False, **fields: Any
+    ) -> tuple[ApiKey, str]:
+        """Create a key, and return it with its secret, which cannot be read again.
+
+        :param is_test: it belongs to :meth:`.ApiClient.for_tests`.
+        """
+        if is_test:
+            client = client.for_tests()
         secret, prefix, hashed = _generator.generate()
         return self.create(
             client=client, name=name, prefix=prefix, hashed_key=hashed, **fields
@@ -46,7 +53,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         The successor has the name, scopes, networks and expiry of ``key``, which itself expires
         after ``overlap``, if not earlier.
         """
-        fields = ("scopes", "allowed_networks", "is_test", "expires_at")
+        fields = ("scopes", "allowed_networks", "expires_at")
         with transaction.atomic(using=self.db):
             successor, secret = self.issue(
                 key.client, key.name, **{name: getattr(key, name) for name in fields}
@@ -68,7 +75,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         if not prefix or len(prefix) > 16 or "\x00" in secret:
             return None
         keys = self.all() if among is None else among
-        key = keys.select_related("client").filter(prefix=prefix).first()
+        key = keys.select_related("client__live").filter(prefix=prefix).first()
         if key is None or not key.is_valid or not _generator.verify(secret, key.hashed_key):
             return None
         return key
@@ -107,7 +114,6 @@ class ApiKey(models.Model):
     """A key of a client. Only its hash is stored.
 
     :ivar allowed_networks: in CIDR notation; if there are any, calls must come from one of them.
-    :ivar is_test: push requests go to the backend ``TEST_BACKEND``, whatever backend they name.
     :ivar last_used_at: accurate to about a minute.
     """
 
@@ -120,11 +126,6 @@ class ApiKey(models.Model):
     scopes = models.JSONField(_("scopes"), default=all_scopes)
     allowed_networks = models.JSONField(
         _("allowed networks"), default=list, blank=True, validators=[validate_networks]
-    )
-    is_test = models.BooleanField(
-        _("test key"),
-        default=False,
-        help_text=_("Its push requests go to the sandbox, and it cannot see any others."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -142,6 +143,11 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     @property
+    def is_test(self) -> bool:
+        """Whether its push requests go to ``TEST_BACKEND``, whatever backend they name."""
+        return self.client.is_test
+
+    @property
     def is_valid(self) -> bool:
         """Whether it may be used: it is neither revoked nor expired, and its client is active.
 
@@ -149,7 +155,7 @@ class ApiKey(models.Model):
         """
         expired = self.expires_at is not None and self.expires_at <= timezone.now()
         idle = self.is_test and not conf().TEST_BACKEND
-        return self.revoked_at is None and not expired and not idle and self.client.is_active
+        return self.revoked_at is None and not expired and not idle and self.client.may_call
 
     def permits(self, address: str | None) -> bool:
         """Whether this key may be used from an IP address; None if the address is unknown."""

@@ -192,6 +192,9 @@ class PushRequest(models.Model):
     )
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
+    # Those that did not concern every address that was open: some of them waited, for their time or
+    # for the end of a pause. Each address has attempts of its own.
+    uncounted_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5, db_default=5)
     # How often it was enqueued: every job has an id of its own.
     enqueues = models.PositiveIntegerField(default=0, db_default=0, editable=False)
@@ -299,6 +302,11 @@ class PushRequest(models.Model):
     def root_id(self) -> UUID:
         """The key of the request as it was submitted."""
         return self.parent_id or self.pk
+
+    @property
+    def counted_attempts(self) -> int:
+        """Attempts that count towards the limit."""
+        return self.attempts - self.uncounted_attempts
 
     @property
     def counts(self) -> dict[str, int]:

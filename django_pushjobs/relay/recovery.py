@@ -54,7 +54,7 @@ def _free(row: PushRequest, now: datetime) -> bool:
     unrenewed = requests.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
     claim = unrenewed.owned(row.owner)
     lost: dict[str, Any] = {"error_code": WORKER_LOST, "error": "the worker is gone"}
-    will_retry = row.attempts < row.attempt_limit and row.cancel_requested_at is None
+    will_retry = row.counted_attempts < row.attempt_limit and row.cancel_requested_at is None
     # Together, so that no lost attempt is missing in the journal.
     with transaction.atomic(using=claim.db):
         if will_retry:

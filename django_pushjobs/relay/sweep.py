@@ -18,6 +18,7 @@ from ..conf import conf
 from ..db.existence import exist
 from ..lifecycle.announcements import end
 from ..lifecycle.dispatch import enqueue_due, enqueue_lost
+from ..limits import breaker
 from ..models import PushRequest
 from ..states import Status
 from . import pruning
@@ -58,6 +59,8 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
     # enqueued.
     recovered = recover(now, lenient=lenient, limit=LIMIT) if running else 0
     expired = _expire(now) if overdue else 0
+    if due:
+        _give_up(now)
     enqueued = enqueue_due(LIMIT) if due or recovered else 0
     if queued:
         enqueued += enqueue_lost(LOOKED_AT)
@@ -76,6 +79,23 @@ def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
         requests.overdue(now),
         *(pruning.looks(now) if prune else ()),
     ]
+
+
+def _give_up(now: datetime) -> None:
+    """End the requests that have waited for a paused backend for as long as they may."""
+    using = router.db_for_write(PushRequest)
+    # Whatever was refused there, or not even tried, is due since it began to wait.
+    waiting = PushRequest.objects.using(using).due(now - timedelta(seconds=conf().MAX_PAUSE_WAIT))
+    for pause in breaker.paused_backends(using=using):
+        rows = waiting.filter(breaker.concerns(pause))
+        for pk in rows.values_list("pk", flat=True)[:LIMIT]:
+            end(
+                rows.filter(pk=pk),
+                pk,
+                Status.FAILED,
+                error_code=pause.error_code,
+                error=f"the backend has been paused for too long: {pause.error}",
+            )
 
 
 def _expire(now: datetime) -> int:

@@ -18,6 +18,7 @@ from gevent.ssl import SSLContext
 
 from .dialer import Dialer, Resolve
 from .failures import ConnectionLost
+from .proxy import proxy_for
 from .responses import NotAnAnswer, Response
 from .tls import tls_context
 from .tls_socket import TLSSocket
@@ -46,7 +47,9 @@ class Connections:
         what it raises.
     :param tls: a context of :func:`~.tls.tls_context` that several instances share, instead of
         ``ca_file``.
-    :raises ValueError: ``url`` cannot be posted to, or ``ca_file`` contains no certificates.
+    :param proxy: URL of the proxy to go through, or ``"environment"``, see :mod:`.proxy`.
+    :raises ValueError: ``url`` cannot be posted to, ``ca_file`` contains no certificates, or
+        ``proxy`` is wrong.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Connections:
         ca_file: str | None = None,
         resolve: Resolve | None = None,
         tls: SSLContext | None = None,
+        proxy: str | None = None,
     ) -> None:
         if not isinstance(url, str):
             raise ValueError("url must be a string")
@@ -83,6 +87,7 @@ class Connections:
             connect_timeout=connect_timeout,
             tls=(tls or tls_context(ca_file)) if is_tls else None,
             resolve=resolve,
+            proxy=proxy_for(proxy, scheme=parts.scheme, host=self.host, port=self.port),
         )
         # One pool per hub, that is per native thread: a socket waits in the hub that made it.
         self._pools: WeakKeyDictionary[Any, _Pool] = WeakKeyDictionary()

@@ -7,13 +7,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent
 from gevent import Timeout
 from gevent.queue import Empty, Queue
 from gevent.socket import getaddrinfo, socket
 from gevent.ssl import SSLContext
+
+from .failures import ProxyFailed
+from .proxy import Proxy, authority
 
 #: Takes host and port and returns what ``socket.getaddrinfo`` returns.
 Resolve = Callable[[str, int], Sequence[Any]]
@@ -44,14 +47,32 @@ _OPTIONS: Final = (
 )
 
 
+class Route(NamedTuple):
+    """A way to a host.
+
+    :param info: the address to connect to, as ``socket.getaddrinfo`` returns it.
+    :param target: where the proxy at that address is to lead, or None if it is the host itself.
+    """
+
+    info: Any
+    target: str | None = None
+
+    @property
+    def address(self) -> Any:
+        return self.info[-1]
+
+
 class Dialer:
     """Makes connections to one host.
 
-    :param connect_timeout: seconds to connect to one address, the TLS handshake included.
+    :param connect_timeout: seconds to connect to one address, the tunnel through a proxy and the
+        TLS handshake included.
     :param tls: a context of :func:`~.tls.tls_context`, or None for plain TCP.
     :param resolve: looks up the host for every new connection; :meth:`dial` passes on what it
         raises.
     :param http2: the peer must agree on HTTP/2.
+    :param proxy: leads to the host. It looks up the name itself, unless there is a ``resolve``:
+        then it is given an address, so that it connects to none but what was returned.
     """
 
     def __init__(
@@ -63,6 +84,7 @@ class Dialer:
         tls: SSLContext | None,
         resolve: Resolve | None = None,
         http2: bool = False,
+        proxy: Proxy | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -70,53 +92,76 @@ class Dialer:
         self._tls = tls
         self._resolve = resolve
         self._http2 = http2
-        #: Address -> when it may be trusted again.
+        self._proxy = proxy
+        #: Address or route -> when it may be trusted again.
         self._distrusted: dict[Any, float] = {}
 
     def dial(self) -> socket:
         """Return a new connection to the first address that takes one.
 
         :raises OSError: no address does; a :class:`TimeoutError` if the first one that failed did
-            so because it was too slow.
+            so because it was too slow, and a :class:`.ProxyFailed` if that is the proxy's doing.
         """
-        addresses = self._addresses()
-        if len(addresses) == 1:
-            return self._attempt(addresses[0])
-        return self._race(addresses)
+        routes = self._routes()
+        if len(routes) == 1:
+            return self._attempt(routes[0])
+        return self._race(routes)
 
     def distrust(self, address: Any) -> None:
         """Try ``address`` after the others for some time."""
         self._distrusted[address] = time.monotonic() + DISTRUST
 
-    def _addresses(self) -> list[Any]:
-        look_up: Sequence[Any]
-        if self._resolve is None:
-            look_up = getaddrinfo(self.host, self.port, 0, sockets.SOCK_STREAM, sockets.SOL_TCP)
+    def _routes(self) -> list[Route]:
+        """Return all ways to the host; last those that failed lately."""
+        if self._proxy is None:
+            found = [Route(info) for info in self._addresses()]
         else:
-            look_up = self._resolve(self.host, self.port)
-        found = _alternating(list(dict.fromkeys(look_up)))
+            if self._resolve is None:
+                targets = [authority(self.host, self.port)]
+            else:
+                targets = [authority(*info[-1][:2]) for info in self._addresses()]
+            try:
+                proxies = _distinct(_look_up(self._proxy.host, self._proxy.port))
+            except sockets.gaierror as error:
+                raise ProxyFailed from error
+            found = [Route(info, target) for target in targets for info in proxies]
         if not found:
             raise OSError("the host has no address")
         if self._distrusted:
             now = time.monotonic()
             distrusted = self._distrusted.copy()  # other threads dial as well
             self._distrusted = {one: until for one, until in distrusted.items() if until > now}
-            found.sort(key=lambda info: self._distrusted.get(info[-1], 0.0))
+            trusted_at = self._distrusted.get
+            found.sort(
+                key=lambda route: max(trusted_at(route, 0.0), trusted_at(route.address, 0.0))
+            )
         return found
 
-    def _attempt(self, info: Any, connected: Callable[[], None] | None = None) -> socket:
-        """Connect to one address.
+    def _addresses(self) -> list[Any]:
+        return _distinct((self._resolve or _look_up)(self.host, self.port))
 
-        :param connected: called before the handshake.
+    def _attempt(self, route: Route, connected: Callable[[], None] | None = None) -> socket:
+        """Connect by one route.
+
+        :param connected: called before the tunnel, and before the handshake.
         """
-        family, kind, protocol, _, address = info
+        family, kind, protocol, _, address = route.info
         limit = Timeout.start_new(self._connect_timeout)
         sock: socket | None = None
         try:
             sock = socket(family, kind, protocol)
-            sock.connect(address)
-            for level, option, value in _OPTIONS:
-                sock.setsockopt(level, option, value)
+            try:
+                sock.connect(address)
+                for level, option, value in _OPTIONS:
+                    sock.setsockopt(level, option, value)
+                if self._proxy is not None and route.target is not None:
+                    if connected is not None:
+                        connected()
+                    self._proxy.tunnel(sock, route.target)
+            except OSError as error:
+                if self._proxy is None or error.errno is None:  # a timer of the caller has none
+                    raise
+                raise ProxyFailed from error
             if self._tls is not None:
                 if connected is not None:
                     connected()
@@ -131,41 +176,42 @@ class Dialer:
             if sock is not None:
                 sock.close()
             if error is limit or isinstance(error, OSError):
-                self.distrust(address)
+                self.distrust(route)
             if error is limit:
                 raise TimeoutError("the address did not take the connection in time") from None
             raise
         finally:
             limit.close()
+        self._distrusted.pop(route, None)
         self._distrusted.pop(address, None)
         return sock
 
-    def _race(self, addresses: Sequence[Any]) -> socket:
-        """Try one address after the other without waiting long for any (RFC 8305, section 5)."""
-        waiting = deque(addresses)
-        results: Queue[tuple[Any, socket | Exception | None]] = Queue()
+    def _race(self, routes: Sequence[Route]) -> socket:
+        """Try one route after the other without waiting long for any (RFC 8305, section 5)."""
+        waiting = deque(routes)
+        results: Queue[tuple[Route, socket | Exception | None]] = Queue()
         is_over = False
 
-        def attempt(info: Any) -> None:
+        def attempt(route: Route) -> None:
             try:
-                sock = self._attempt(info, lambda: results.put((info, None)))
+                sock = self._attempt(route, lambda: results.put((route, None)))
             except Exception as error:
-                results.put((info, error))
+                results.put((route, error))
             else:
-                sock.close() if is_over else results.put((info, sock))
+                sock.close() if is_over else results.put((route, sock))
 
-        attempts: dict[Any, Any] = {}
+        attempts: dict[Route, Any] = {}
         errors: list[Exception] = []
         next_at = 0.0
         try:
-            while len(errors) < len(addresses):
+            while len(errors) < len(routes):
                 if waiting and time.monotonic() >= next_at:
-                    info = waiting.popleft()
-                    attempts[info] = gevent.spawn(attempt, info)
+                    route = waiting.popleft()
+                    attempts[route] = gevent.spawn(attempt, route)
                     next_at = time.monotonic() + STAGGER
                 pause = max(0.0, next_at - time.monotonic()) if waiting else None
                 try:
-                    info, result = results.get(timeout=pause)
+                    route, result = results.get(timeout=pause)
                 except Empty:
                     continue
                 if result is None:
@@ -175,8 +221,8 @@ class Dialer:
                     next_at = 0.0
                 else:
                     started = list(attempts)
-                    for slow in started[: started.index(info)]:
-                        self.distrust(slow[-1])
+                    for slow in started[: started.index(route)]:
+                        self.distrust(slow)
                     return result
         finally:
             is_over = True
@@ -188,9 +234,15 @@ class Dialer:
         raise errors[0]
 
 
-def _alternating(addresses: list[Any]) -> list[Any]:
-    """Return IPv6 and IPv4 by turns (RFC 8305, section 4), beginning with the first's family."""
-    first = [info for info in addresses if info[0] == addresses[0][0]]
-    others = [info for info in addresses if info[0] != addresses[0][0]]
+def _look_up(host: str, port: int) -> Sequence[Any]:
+    return getaddrinfo(host, port, 0, sockets.SOCK_STREAM, sockets.SOL_TCP)
+
+
+def _distinct(addresses: Sequence[Any]) -> list[Any]:
+    """Return each once, IPv6 and IPv4 by turns (RFC 8305, section 4), beginning with the first's
+    family."""
+    once = list(dict.fromkeys(addresses))
+    first = [info for info in once if info[0] == once[0][0]]
+    others = [info for info in once if info[0] != once[0][0]]
     pairs = chain.from_iterable(zip_longest(first, others))
     return [info for info in pairs if info is not None]

@@ -13,6 +13,9 @@ word                 what happened
 ``goaway``           HTTP/2: the peer closes the connection and did not process the request
 ``refused_stream``   HTTP/2: the peer did not process the request
 ``stream_reset``     HTTP/2: the peer reset the stream before it answered
+``proxy_refused``    the proxy refused our user name or password
+``proxy_denied``     the proxy does not allow a connection to the peer
+``proxy_failed``     the proxy made no connection to the peer
 ===================  ===============================================================================
 
 After ``timeout``, ``connection_lost``, ``bad_answer`` and ``stream_reset`` the peer may have
@@ -23,6 +26,15 @@ processed the request all the same. What each of them means for a push is in
 from __future__ import annotations
 
 import ssl
+from typing import Final
+
+#: The word for which not the peer but our settings are to blame, whoever the peer is.
+PROXY_REFUSED: Final = "proxy_refused"
+_PROXY_FAILED: Final = "proxy_failed"
+#: tinyproxy answers 401 to a wrong password, and 407 only if there is none.
+_PROXY_WORDS: Final = {401: PROXY_REFUSED, 403: "proxy_denied", 407: PROXY_REFUSED}
+#: What a proxy can say instead of the peer.
+PROXY_WORDS: Final = frozenset({*_PROXY_WORDS.values(), _PROXY_FAILED})
 
 
 def connect_failure(error: Exception) -> str:
@@ -34,6 +46,8 @@ def connect_failure(error: Exception) -> str:
             return "tls_failed"
         case TimeoutError():
             return "connect_timeout"
+        case ProxyFailed():
+            return error.word
     return "unreachable"
 
 
@@ -48,3 +62,14 @@ class ConnectionLost(OSError):
         super().__init__("the connection was lost")
         self.sent = sent
         self.begun = begun
+
+
+class ProxyFailed(OSError):
+    """A proxy made no connection.
+
+    :param status: what it answered, or 0 if there was no answer.
+    """
+
+    def __init__(self, status: int = 0) -> None:
+        super().__init__(f"the proxy answered {status}" if status else "the proxy gave no answer")
+        self.word = _PROXY_WORDS.get(status, _PROXY_FAILED)

@@ -16,6 +16,7 @@ from .dialer import Dialer
 from .http2 import Connection
 from .http2_errors import ConnectFailed, Lost, NotStarted, TimedOut, Unprocessed
 from .http2_exchange import Response
+from .proxy import proxy_for
 from .tls import tls_context
 
 #: How often a request is sent, if the peer says each time that it did not process it, or if it may
@@ -38,7 +39,9 @@ class Multiplexer:
     :param max_response: bytes of an answer's body that are kept.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param headers: sent with every request.
-    :raises ValueError: ``ca_file`` cannot be read or contains no certificates.
+    :param proxy: URL of the proxy to go through, or ``"environment"``, see :mod:`.proxy`.
+    :raises ValueError: ``ca_file`` cannot be read or contains no certificates, or ``proxy`` is
+        wrong.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Multiplexer:
         max_response: int,
         ca_file: str | None = None,
         headers: Sequence[Header] = (),
+        proxy: str | None = None,
     ) -> None:
         self.size = connections
         self.max_response = max_response
@@ -60,6 +64,7 @@ class Multiplexer:
             connect_timeout=connect_timeout,
             tls=tls_context(ca_file, http2=True),
             http2=True,
+            proxy=proxy_for(proxy, scheme="https", host=host, port=port),
         )
         authority = host if port == 443 else f"{host}:{port}"
         self._scheme = [

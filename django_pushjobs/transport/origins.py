@@ -10,6 +10,7 @@ from gevent.ssl import SSLContext
 
 from . import destinations
 from .connections import Connections
+from .proxy import proxy_for
 from .tls import tls_context
 
 
@@ -24,7 +25,10 @@ class Origins:
     :param connect_timeout: seconds to connect to one address of a host.
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     :param lookup: see :func:`~.destinations.resolve`.
-    :raises ValueError: ``ca_file`` cannot be read or contains no certificates.
+    :param proxy: URL of the proxy to go through, or ``"environment"``, see :mod:`.proxy`. It is
+        given addresses that have been checked.
+    :raises ValueError: ``ca_file`` cannot be read or contains no certificates, or ``proxy`` is
+        wrong.
     """
 
     def __init__(
@@ -35,17 +39,21 @@ class Origins:
         connect_timeout: float,
         ca_file: str | None = None,
         lookup: destinations.Lookup | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._size = size
         self._connections = connections
         self._connect_timeout = connect_timeout
         self._ca_file = ca_file
+        self._proxy = proxy
         self._resolve = partial(destinations.resolve, lookup=lookup)
         # Nothing waits while it holds this.
         self._lock = Lock()
         self._kept: OrderedDict[str, Connections] = OrderedDict()
+        # What is wrong is an error here and now.
         if ca_file is not None:
-            _ = self._tls  # a file that is wrong is an error here and now
+            _ = self._tls
+        proxy_for(proxy, scheme="https", host="", port=443)
 
     @cached_property
     def _tls(self) -> SSLContext:
@@ -64,6 +72,7 @@ class Origins:
                     connect_timeout=self._connect_timeout,
                     resolve=self._resolve,
                     tls=self._tls if origin.startswith("https:") else None,
+                    proxy=self._proxy,
                 )
                 if len(self._kept) > self._size:
                     _, surplus = self._kept.popitem(last=False)

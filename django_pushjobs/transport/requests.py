@@ -23,7 +23,7 @@ def http_request(
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: {authority}",
-        *(f"{name}: {value}" for name, value in headers.items()),
+        *[f"{name}: {value}" for name, value in headers.items()],
         f"Content-Length: {len(body)}",
     ]
     head = "\r\n".join(lines)

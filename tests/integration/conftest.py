@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from django_pushjobs.callbacks.endpoint_cache import endpoint_cache
+from django_pushjobs.delivery import refusals
 from django_pushjobs.limits import breaker
 
 
@@ -44,3 +45,4 @@ def no_redis() -> Iterator[None]:
 def _no_pauses() -> None:
     """What a test before this one has paused is rolled back, and shall be forgotten."""
     breaker.forget()
+    refusals.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_payloads_and_addresses_stay_here(inbox: Inbox) -> None:
     assert {error["value"] for error in chain} == {"[Filtered]"}
     assert chain[-1]["stacktrace"]["frames"][-1]["function"] == "_private_failure"
     assert "careless" in [crumb.get("category") for crumb in failure["breadcrumbs"]["values"]]
+
+
+def test_the_password_of_a_proxy_stays_here(inbox: Inbox) -> None:
+    run("tunnel", inbox)
+
+    (event,) = inbox.events(1)
+    frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
+    (tunnel,) = [one for one in frames if one["module"] == "django_pushjobs.transport.proxy"][:1]
+    assert (tunnel["function"], "Proxy(host=" in tunnel["vars"]["self"]) == ("tunnel", True)
+    assert CANARY.encode() not in received(inbox)
+    assert base64.b64encode(f"anna:{CANARY}".encode()) not in received(inbox)
 
 
 def test_one_error_is_one_event_with_the_tags_of_its_push_request(inbox: Inbox) -> None:

@@ -166,7 +166,7 @@ class TestRetry:
         redis.flushdb()
         again = services.retry(row.pk)
         assert (again.status, again.error_code, again.finished_at) == (Status.QUEUED, "", None)
-        assert again.attempt_limit == 1 + row.attempt_limit
+        assert (again.counted_attempts, again.attempt_limit) == (0, row.attempt_limit)
         assert [job.id for job in jobs()] == [f"push-{row.pk.hex}-2"]
 
     def test_of_one_that_waits_is_refused(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.report import terminal, write
 from benchmarks.results import CommandCount, Figures, Results, middle, percentile
 from benchmarks.trial import Laboratory, count_commands, run
 from benchmarks.workloads import COMPUTE, DRAIN, PUSH_100, TRICKLE, WORKLOADS
+from tests.support.stack import Program
 
 SECONDS = 1.0
 # RQ is in this environment too: none has to be made for it.
@@ -152,3 +154,12 @@ def test_our_backend_pushes_to_the_peer_of_a_provider(tmp_path: Path, kind: str)
         assert found.rate > 0
         assert found.lean > 0
         assert trials.fetch_figures(told)["accepted"] >= 50
+
+
+def test_a_network_that_loses_connections_loses_no_message(tmp_path: Path) -> None:
+    """How long it takes is for the benchmark to say."""
+    program = Program(
+        ["-m", "benchmarks.losses", "--count=240", "--goal=60"], dict(os.environ), tmp_path / "log"
+    )
+    assert program.wait(120) == 0, program.output
+    assert program.output.count("0 lost, 0 twice") == 3

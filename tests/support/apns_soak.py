@@ -27,6 +27,7 @@ from django_pushjobs.backends.answers import Answers
 from django_pushjobs.backends.apns import APNsBackend
 
 from .apns import TOPIC, Abort, Answer, GoAway, Peer, Received, Reply, Reset, apns, errors
+from .network import Link, network
 
 #: Every answer other than 200.
 ERRORS: list[Reply] = [
@@ -42,6 +43,8 @@ ERRORS: list[Reply] = [
 #: What ends a whole connection, and how often it comes instead of an answer.
 ENDS: list[Reply] = [Abort(), GoAway("Shutdown"), GoAway("IdleTimeout")]
 END_RATE = 0.005
+#: What the network does to connections now and then.
+FAULTS = (Link.doom, Link.reset, Link.forget, Link.fall_silent)
 EXPIRES_AT = datetime(2100, 1, 1, tzinfo=UTC)
 MAX_ATTEMPTS = 20
 
@@ -77,8 +80,11 @@ class Report:
 
 def soak(count: int, *, rate: float = 0.1, seed: int = 1, at_once: int = 200) -> Report:
     """Push ``count`` messages; a share ``rate`` of the answers are errors."""
-    with apns(latency=0.005, max_streams=64, draw=_draw(rate, seed)) as peer:
-        backend = APNsBackend(alias="apns", **peer.options, timeout=30)
+    with (
+        apns(latency=0.005, max_streams=64, draw=_draw(rate, seed)) as peer,
+        network(peer.port, faults=FAULTS, seed=seed) as way,
+    ):
+        backend = APNsBackend(alias="apns", **peer.options | {"port": way.port}, timeout=30)
         started = time.monotonic()
         pushes = [_a_push(number) for number in range(count)]
         pool = gevent.pool.Pool(at_once)

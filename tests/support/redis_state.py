@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
@@ -15,20 +16,35 @@ _VOLATILE = [
 ]
 #: Said by the process, not by the job.
 _OF_THE_PROCESS = {"pid", "ip_address", "hostname", "birth", "total_working_time"}
+#: What a job says of when something last became of it.
+_MOMENTS = ("created_at", "started_at", "ended_at", "last_heartbeat")
 
 
 def state(connection: Redis, worker: str) -> dict[str, Any]:
-    """Return every key of RQ with its value and its time to live, ``worker`` called ``<worker>``.
+    """Return every key of RQ with its value and seconds to live, ``worker`` called ``<worker>``.
 
-    A time to live is rounded up to tens of seconds: two workers are never run at the same second.
+    Times are counted from when something last became of the job that they belong to, not from the
+    moment of looking: how long the whole took, or how late this looks, is nobody's difference.
+    They are rounded to tens of seconds. What belongs to no job has its time rounded to minutes.
     """
     found: dict[str, Any] = {}
     for raw in connection.scan_iter("rq:*", count=1_000):
         key = raw.decode()
         value = _value(connection, key)
-        ttl = connection.ttl(key)
-        found[_plain(key, worker)] = (_compare(value, worker), -(-ttl // 10) * 10)
+        expires = connection.expiretime(key)
+        if expires > 0:
+            expires = _ahead(connection, expires, key.rsplit(":", 1)[-1])
+        found[_plain(key, worker)] = (_compare(value, worker), expires)
     return found
+
+
+def _ahead(connection: Redis, moment: float, member: str) -> int:
+    """Return how many seconds a Unix time is after what last became of the job ``member``."""
+    said = connection.hmget(f"rq:job:{member.split(':', 1)[0]}", *_MOMENTS)
+    moments = [datetime.fromisoformat(at.decode()).timestamp() for at in said if at]
+    if moments:
+        return round((moment - max(moments)) / 10) * 10
+    return round((moment - connection.time()[0]) / 60) * 60
 
 
 def _value(connection: Redis, key: str) -> Any:
@@ -37,9 +53,13 @@ def _value(connection: Redis, key: str) -> Any:
         items = {k.decode(): v for k, v in connection.hgetall(key).items()}
         return {k: v for k, v in items.items() if k not in _OF_THE_PROCESS}
     if kind == "zset":
-        now = connection.time()[0]
         # Scores are times: what counts is how far ahead they are.
-        return {m.decode(): _ahead(score, now) for m, score in connection.zscan_iter(key)}
+        return {
+            member.decode(): score
+            if score == float("inf") or score <= 0
+            else _ahead(connection, score, member.decode())
+            for member, score in connection.zscan_iter(key)
+        }
     if kind == "stream":
         return [{k.decode(): v for k, v in entry.items()} for _, entry in connection.xrange(key)]
     if kind == "list":
@@ -47,10 +67,6 @@ def _value(connection: Redis, key: str) -> Any:
     if kind == "set":
         return sorted(member.decode() for member in connection.smembers(key))
     return connection.get(key)
-
-
-def _ahead(score: float, now: int) -> float:
-    return score if score == float("inf") or score <= 0 else -(-int(score - now) // 10) * 10
 
 
 def _compare(value: Any, worker: str) -> Any:

@@ -22,8 +22,11 @@ class ThirdParty:
     Answers are those of Django's test client. A failure of the service is an answer as well.
     """
 
-    def __init__(self, name: str = "acme") -> None:
-        self.client = ApiClient.objects.create(name=name)
+    def __init__(self, name: str = "acme", *, live: ApiClient | None = None) -> None:
+        """
+        :param live: have a test key of this client.
+        """
+        self.client = ApiClient.objects.create(name=name) if live is None else live.for_tests()
         # Used a moment ago, so that no call has to remember that.
         self.key, self.secret = ApiKey.objects.issue(
             self.client, "tests", last_used_at=timezone.now()

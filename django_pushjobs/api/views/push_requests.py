@@ -54,11 +54,10 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @property
     def test_backend(self) -> str | None:
         """The only backend that a test key may use; None if the key is a live one."""
-        return conf().TEST_BACKEND if self.key.is_test else None
+        return conf().TEST_BACKEND if self.client.is_test else None
 
     def get_queryset(self) -> QuerySet[PushRequest]:
-        rows = super().get_queryset().filter(client=self.client)
-        return rows if self.test_backend is None else rows.filter(backend=self.test_backend)
+        return super().get_queryset().filter(client=self.client)
 
     def get_object(self) -> PushRequest:
         return self.get_queryset().get(pk=self.kwargs["id"])
@@ -161,7 +160,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @operations.retry
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **kwargs: Any) -> Response:
-        return self._accepted(services.retry(self.get_object().pk))
+        return self._accepted(services.retry(self.get_object().pk, admission=self.admission))
 
     @operations.events_of_one
     @action(detail=True, url_path="events", url_name="events-of-one")

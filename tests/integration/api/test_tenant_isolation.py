@@ -131,10 +131,15 @@ def test_the_walk_has_something_to_find(acme: ThirdParty, document: Any) -> None
             assert any(pattern.fullmatch(address) for address in found), f"nothing at {path}"
 
 
-def test_a_stranger_finds_nothing_and_changes_nothing(acme: ThirdParty, document: Any) -> None:
+@pytest.mark.parametrize("kind", ["live", "test", "own test"])
+def test_a_stranger_finds_nothing_and_changes_nothing(
+    acme: ThirdParty, document: Any, kind: str
+) -> None:
     before = belongings(acme, document)
     ids = sorted({found for answer in before.values() for found in ids_in(json.loads(answer))})
     stranger = ThirdParty("stranger")
+    if kind != "live":
+        stranger = ThirdParty(live=acme.client if kind == "own test" else stranger.client)
     assert len(ids) > 3
     for method, path, operation in operations(document):
         for values in product(ids, repeat=len(parameters(path))):

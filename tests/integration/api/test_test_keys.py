@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from django_pushjobs.delivery.attempts import deliver
-from django_pushjobs.models import ApiKey, PushRequest
+from django_pushjobs.models import ApiClient, ApiKey, PushRequest
 from django_pushjobs.states import Status
 from tests.support.samples import a_push_request
 from tests.support.third_party import ThirdParty, faults
@@ -18,9 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def tester() -> ThirdParty:
-    party = ThirdParty()
-    ApiKey.objects.filter(pk=party.key.pk).update(is_test=True)
-    return party
+    return ThirdParty(live=ApiClient.objects.create(name="acme"))
 
 
 def ask(party: ThirdParty, *recipients: str) -> PushRequest:
@@ -44,7 +42,7 @@ def test_a_typo_is_a_field_error(tester: ThirdParty) -> None:
 
 
 def test_it_neither_sees_nor_repeats_live_requests(tester: ThirdParty) -> None:
-    live = a_push_request(Status.FAILED, client=tester.client)
+    live = a_push_request(Status.FAILED, client=tester.client.live)
     assert tester.get(str(live.pk)).status_code == 404
     assert tester.post(f"{live.pk}/retry").status_code == 404
     assert tester.get().json()["results"] == []
@@ -61,6 +59,33 @@ def test_a_refusal_of_credentials_does_not_stop_the_tests_of_others(tester: Thir
     refused.refresh_from_db()
     assert refused.error_code == "sandbox_config"
     assert deliver(other.pk) is Status.SUCCEEDED
+
+
+def test_the_same_idempotency_key_is_another_one_for_a_live_key(tester: ThirdParty) -> None:
+    _, tester.secret = ApiKey.objects.issue(tester.client, "test")
+    live = ThirdParty("other")
+    live.client = tester.client.live
+    _, live.secret = ApiKey.objects.issue(live.client, "live")
+    body = {"recipients": ["a-token"], "backend": "dummy"}
+    first, second = (
+        party.post(body=body, Idempotency_Key='"order-1"').json() for party in (tester, live)
+    )
+    assert first["id"] != second["id"]
+    assert (first["backend"], second["backend"]) == ("sandbox", "dummy")
+
+
+def test_a_client_that_is_deactivated_has_no_test_keys(tester: ThirdParty) -> None:
+    assert tester.get().status_code == 200
+    ApiClient.objects.filter(pk=tester.client.live.pk).update(is_active=False)
+    assert tester.get().status_code == 401
+
+
+def test_doubles_have_names_of_their_own() -> None:
+    ApiClient.objects.create(name="acme (test)")
+    acme = ApiClient.objects.create(name="acme")
+    double = acme.for_tests()
+    assert str(double) == "acme (test 2)"
+    assert acme.for_tests() == double == double.for_tests()
 
 
 def test_its_successor_is_a_test_key_too(tester: ThirdParty) -> None:

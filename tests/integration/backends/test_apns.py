@@ -212,14 +212,12 @@ ROWS = [
     (410, "Unregistered", DROP),
     (410, "ExpiredToken", DROP),
     (400, "BadDeviceToken", DROP),
-    *(
-        (400, reason, CONFIG)
-        for reason in ("DeviceTokenNotForTopic", "BadTopic", "MissingTopic", "TopicDisallowed")
-    ),
+    *((400, reason, CONFIG) for reason in ("BadTopic", "MissingTopic", "TopicDisallowed")),
     *(
         (400, reason, FAIL)
         for reason in (
             *("BadCollapseId", "BadExpirationDate", "BadMessageId", "BadPriority"),
+            "DeviceTokenNotForTopic",
             *("InvalidPushType", "PayloadEmpty", "DuplicateHeaders"),
         )
     ),

@@ -29,13 +29,13 @@ from django_pushjobs.delivery.attempts import deliver
 from django_pushjobs.delivery.bulkhead import Bulkhead
 from django_pushjobs.jobs import run_push_request
 from django_pushjobs.lifecycle import dispatch
-from django_pushjobs.limits import breaker
-from django_pushjobs.models import Delivery, Pause, PushRequest
+from django_pushjobs.models import Delivery, PushRequest
 from django_pushjobs.models.identifiers import delivery_id, first_uuid
 from django_pushjobs.runtime import greenlets
 from django_pushjobs.runtime.processes import new_token
 from django_pushjobs.signals import push_request_finished
 from django_pushjobs.states import DeliveryStatus, Status
+from tests.support.scripted import everything_is_due
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -130,7 +130,7 @@ def test_only_what_failed_is_pushed_again(provider: type[Scripted]) -> None:
     assert row.next_attempt_at >= before + timedelta(seconds=30)
     assert row.error_code == "retry_code" or row.error_code == "drop_code"
     provider.script, provider.pushed = {}, []
-    PushRequest.objects.update(next_attempt_at=before)
+    everything_is_due()
     assert relay.sweep().enqueued == 1
     assert deliver(row.pk) is Status.PARTIAL
     assert [target.address for target in provider.pushed] == ["b"]
@@ -414,7 +414,7 @@ class TestJournal:
         lose(bumpy)
         provider.script = {"bumpy": outcome("retry")}
         deliver(bumpy.pk)
-        PushRequest.objects.filter(status=Status.PENDING).update(next_attempt_at=timezone.now())
+        everything_is_due()
         relay.sweep()
         provider.script = {}
         deliver(bumpy.pk)
@@ -425,77 +425,6 @@ class TestJournal:
             (2, "retry", "retry_code", {"retry_code": 1}),
             (3, "settled", "", {}),
         ]
-
-
-class TestPause:
-    """A backend that refuses our credentials is left alone, and burns no attempts."""
-
-    @pytest.fixture(autouse=True)
-    def refused(self, provider: type[Scripted], settings: Settings) -> None:
-        settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 1}
-        provider.script = {name: outcome("config") for name in "abc"}
-
-    def test_begins_with_the_first_refusal(self, provider: type[Scripted]) -> None:
-        first, second = submit("a"), submit("b")
-        assert deliver(first.pk) is Status.PENDING
-        assert Pause.objects.get().error_code == "config_code"
-        # The second one is not even tried, and nobody rings for either of them.
-        assert deliver(second.pk) is None
-        assert [target.address for target in provider.pushed] == ["a"]
-        assert relay.sweep().enqueued == 0
-        assert set(PushRequest.objects.values_list("status", "attempts")) == {
-            ("pending", 1),
-            ("pending", 0),
-        }
-        first.refresh_from_db()
-        assert (first.attempt_limit, first.journal.get().end) == (2, "paused")
-
-    def test_ends_where_an_operator_says_so(self, provider: type[Scripted]) -> None:
-        row = submit("a")
-        deliver(row.pk)
-        provider.script = {}
-        assert services.resume("scripted")
-        assert not services.resume("scripted")
-        assert relay.sweep().enqueued == 1
-        assert deliver(row.pk) is Status.SUCCEEDED
-
-    def test_ends_by_itself_after_a_probe(self, provider: type[Scripted]) -> None:
-        rows = [submit(name) for name in "abc"]
-        for row in rows:
-            deliver(row.pk)
-        Pause.objects.update(until=timezone.now())
-        breaker.forget()
-        assert relay.sweep().enqueued == 1
-        probe = PushRequest.objects.get(status=Status.QUEUED)
-        # Refused again: the next probe has to wait for longer.
-        assert deliver(probe.pk) is Status.PENDING
-        pause = Pause.objects.get()
-        assert (pause.failures, pause.probe) == (2, None)
-        assert pause.until > timezone.now() + timedelta(seconds=50)
-        assert relay.sweep().enqueued == 0
-
-        provider.script = {}
-        Pause.objects.update(until=timezone.now())
-        breaker.forget()
-        assert relay.sweep().enqueued == 1
-        probe = PushRequest.objects.get(status=Status.QUEUED)
-        assert deliver(probe.pk) is Status.SUCCEEDED
-        assert not Pause.objects.exists()
-        assert relay.sweep().enqueued == 2
-
-    def test_leaves_other_backends_alone(
-        self, provider: type[Scripted], settings: Settings
-    ) -> None:
-        settings.PUSHJOBS = settings.PUSHJOBS | {
-            "BACKENDS": settings.PUSHJOBS["BACKENDS"]
-            | {"other": {"BACKEND": f"{__name__}.Scripted"}}
-        }
-        deliver(submit("a").pk)
-        provider.script = {}
-        row = submit("a", backend="other", send_at=timezone.now() + timedelta(hours=1))
-        PushRequest.objects.update(next_attempt_at=timezone.now())
-        assert relay.sweep().enqueued == 1
-        assert deliver(row.pk) is Status.SUCCEEDED
 
 
 class TestBulkhead:
@@ -546,7 +475,7 @@ class TestParts:
         """Do what a worker and the relay do until nothing is left to do."""
         for _ in range(20):
             PushRequest.objects.filter(owner="parts").update(lease_expires_at=timezone.now())
-            PushRequest.objects.filter(status=Status.PENDING).update(next_attempt_at=timezone.now())
+            everything_is_due()
             relay.sweep()
             for pk in PushRequest.objects.filter(status=Status.QUEUED).values_list("pk", flat=True):
                 deliver(pk)

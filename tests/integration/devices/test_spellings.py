@@ -29,6 +29,7 @@ from django_pushjobs.states import FINAL, Status
 from tests.support.apns import Answer, Peer, apns
 from tests.support.fcm import tls
 from tests.support.push_service import PushService, push_service
+from tests.support.scripted import everything_is_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -182,6 +183,7 @@ def test_the_id_of_a_delivery_is_that_of_the_device(apple: Peer, anna: User) -> 
     apple.script.append(Answer(503, "ServiceUnavailable"))
     assert deliver(row.pk) is Status.PENDING
     register(anna, TOKEN, "ios")
+    everything_is_due()
     PushRequest.objects.update(status=Status.QUEUED)
     assert deliver(row.pk) is Status.SUCCEEDED
     ids = [request.headers["apns-id"] for request in apple.received]
@@ -199,6 +201,7 @@ def test_parts_know_a_device_by_any_spelling(apple: Peer, settings: Settings) ->
     apple.script.append(Answer(503, "ServiceUnavailable"))
     for _ in range(2):
         for part in PushRequest.objects.filter(parent=row).exclude(status__in=FINAL):
+            everything_is_due()
             PushRequest.objects.filter(pk=part.pk).update(status=Status.QUEUED)
             deliver(part.pk)
     gathered = PushRequest.objects.get(pk=row.pk)
@@ -253,6 +256,7 @@ def test_a_device_that_registered_after_it_was_found_dead_survives(
     assert device.state == "active"
     if recipient in ("user", "tag"):
         # The token is alive, so the message is pushed again.
+        everything_is_due()
         PushRequest.objects.update(status=Status.QUEUED)
         assert deliver(row.pk) is Status.SUCCEEDED
 

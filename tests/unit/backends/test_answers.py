@@ -26,21 +26,24 @@ EXPECTED = {
         "drop": "410",
         "throttle": "429",
         "retry": "408 409 425 500 502 503 504 599 timeout connect_timeout",
-        "reconnect": "connection_lost unreachable tls_failed bad_answer",
-        "config": "401 403 bad_certificate",
+        "reconnect": (
+            "connection_lost unreachable tls_failed bad_answer proxy_denied proxy_failed"
+        ),
+        "config": "401 403 bad_certificate proxy_refused",
         "fail": "301 302 307 400 404 405 413 422",
     },
     "apns": {
         "ok": "200",
         "drop": "410/Unregistered 410/ExpiredToken 400/BadDeviceToken",
         "config": (
-            "400/DeviceTokenNotForTopic 400/BadTopic 400/MissingTopic 400/TopicDisallowed "
+            "400/BadTopic 400/MissingTopic 400/TopicDisallowed "
             "403/ExpiredProviderToken 403/InvalidProviderToken 403/MissingProviderToken "
             "403/Forbidden 403/BadCertificate 403/BadCertificateEnvironment "
             "403/UnrelatedKeyIdInToken 403/BadEnvironmentKeyIdInToken bad_certificate"
         ),
         "fail": (
             "400/BadCollapseId 400/BadExpirationDate 400/BadMessageId 400/BadPriority "
+            "400/DeviceTokenNotForTopic 400/topic_refused "
             "400/InvalidPushType 400/PayloadEmpty 400/DuplicateHeaders 404/BadPath "
             "405/MethodNotAllowed 413/PayloadTooLarge 400/SomethingNew"
         ),

@@ -20,6 +20,11 @@ from django_pushjobs.transport import failures
         (ConnectionRefusedError(), "unreachable"),
         (ConnectionResetError(), "unreachable"),
         (socket.gaierror(-2, "Name or service not known"), "unreachable"),
+        (failures.ProxyFailed(407), "proxy_refused"),
+        (failures.ProxyFailed(401), "proxy_refused"),
+        (failures.ProxyFailed(403), "proxy_denied"),
+        (failures.ProxyFailed(502), "proxy_failed"),
+        (failures.ProxyFailed(), "proxy_failed"),
     ],
 )
 def test_the_word_for_an_error(error: Exception, word: str) -> None:

@@ -1,0 +1,110 @@
+"""What the outcome of one push means for its address: is it settled, and if not, until when?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from ..backends import Outcome, OutcomeClass
+from ..conf import conf
+from ..states import DeliveryStatus, OnUnknown
+from .backoff import next_attempt
+from .requests import ClaimedRequest
+
+#: Seconds after the time for a probe at which the others come back to see what came of it.
+AFTER_PROBE: Final = (1.0, 3.0)
+
+_STATUS: Final = {
+    OutcomeClass.OK: DeliveryStatus.ACCEPTED,
+    OutcomeClass.DROP: DeliveryStatus.DROPPED,
+    OutcomeClass.FAIL: DeliveryStatus.FAILED,
+}
+
+
+class Verdict(NamedTuple):
+    """What an outcome means for its address.
+
+    :param attempts: those made at the address, with this one if it counts.
+    :param next_attempt_at: when the address may be pushed to again; None: it is settled.
+    :param is_held: it waits for the end of a pause, which counts as no attempt.
+    :param is_expired: another attempt would be later than the message is of use.
+    """
+
+    status: DeliveryStatus
+    attempts: int
+    next_attempt_at: datetime | None = None
+    is_held: bool = False
+    is_expired: bool = False
+
+
+class Judge:
+    """Judges the outcomes of one attempt at a request.
+
+    Addresses that are tried again for the same reason come back at the same time, so that they
+    share the next attempt.
+
+    :param paused: origin of the backend that is paused -> its next probe; "" for all of it.
+    """
+
+    def __init__(
+        self, request: ClaimedRequest, paused: Mapping[str, datetime], now: datetime
+    ) -> None:
+        self._request = request
+        self._paused = paused
+        self._now = now
+        self._dues: dict[tuple[int, float | None], datetime | None] = {}
+        self._after_probe = timedelta(seconds=random.uniform(*AFTER_PROBE))  # noqa: S311
+
+    def verdict(self, outcome: Outcome, origin: str | None, attempts: int) -> Verdict:
+        """Return what ``outcome`` means.
+
+        :param origin: of a refusal: where the address leads to; None if it says nothing of others.
+        :param attempts: those made at the address before.
+        """
+        if (status := _STATUS.get(outcome.kind)) is not None:
+            return Verdict(status, attempts + 1)
+        failed = DeliveryStatus.UNKNOWN if outcome.unknown else DeliveryStatus.FAILED
+        if (until := self._paused_until(outcome, origin)) is not None:
+            if self._now - self._request.started_at < timedelta(seconds=conf().MAX_PAUSE_WAIT):
+                return Verdict(DeliveryStatus.RETRYING, attempts, until, is_held=True)
+            return Verdict(failed, attempts + 1)
+        attempts += 1
+        if not self._may_repeat(outcome, attempts):
+            return Verdict(failed, attempts)
+        due = self._due(attempts, outcome.retry_after)
+        if due is None:
+            return Verdict(failed, attempts, is_expired=True)
+        return Verdict(DeliveryStatus.RETRYING, attempts, due)
+
+    def _paused_until(self, outcome: Outcome, origin: str | None) -> datetime | None:
+        """Return when to look whether the pause is over that the address waits for, if it does."""
+        if outcome.kind is not OutcomeClass.CONFIG or origin is None:
+            return None
+        if "" in self._paused:
+            # Nothing of the backend is enqueued until then.
+            return self._now
+        until = self._paused.get(origin)
+        return None if until is None else max(until, self._now) + self._after_probe
+
+    def _may_repeat(self, outcome: Outcome, attempts: int) -> bool:
+        request = self._request
+        return (
+            (not outcome.unknown or request.on_unknown == OnUnknown.RETRY)
+            and attempts < request.attempt_limit
+            and request.counted_attempts < request.attempt_limit
+        )
+
+    def _due(self, attempts: int, retry_after: float | None) -> datetime | None:
+        key = attempts, retry_after
+        if key not in self._dues:
+            self._dues[key] = next_attempt(
+                self._now,
+                attempts,
+                base=conf().RETRY_BASE,
+                cap=conf().RETRY_CAP,
+                retry_after=retry_after,
+                expires_at=self._request.expires_at,
+            )
+        return self._dues[key]
