@@ -125,7 +125,12 @@ class ServiceAccount:
             server.path, server.authority, headers or {}, body or b"", method=method
         )
         reply = exchange(
-            server, request, timeout=self._timeout, max_response=_MAX_RESPONSE, idempotent=True
+            server,
+            request,
+            timeout=self._timeout,
+            max_response=_MAX_RESPONSE,
+            idempotent=True,
+            body_time=self._timeout,  # the token is in it
         )
         if reply.failure in PROXY_WORDS:
             # google-auth would not say who is to blame.
