@@ -148,6 +148,7 @@ class _FCM(FCM):
     """Has authorization servers beside its own that do not issue tokens."""
 
     def __call__(self, request: Request) -> Reply:
+        self.messages.clear()  # nobody looks at them, and there are many
         return _NO_TOKENS.get(request.path[1:]) or super().__call__(request)
 
 
@@ -174,6 +175,7 @@ class _PushServices:
         host, _, port = request.headers["host"].partition(":")
         service = self._of[host]
         service.port = int(port)
+        service.received.clear()
         return service(request)
 
 
