@@ -142,6 +142,8 @@ class Response(HTTPSocketPoolResponse):
     def _kept_for(self) -> float | None:
         """Return for how many seconds the peer keeps the connection open, if it says so: one less,
         as it may say so no longer when a request arrives."""
+        if not dict.__contains__(self._headers_index, "keep-alive"):
+            return None  # as usual; the library's own look is ten times as long
         value = self.get("keep-alive")
         if isinstance(value, str) and (match := _KEPT.search(value)):
             return int(match[1]) - 1.0
