@@ -17,6 +17,7 @@ from django.db import DatabaseError, router
 from .. import recipients, sentry
 from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
 from ..backends.outcomes import Scope, storable
+from ..backends.spellings import canonical_of
 from ..broker.queues import JobTimeout
 from ..conf import conf
 from ..db.group_commit import UNAVAILABLE
@@ -32,7 +33,7 @@ from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
 from .requests import Claim, ClaimedRequest
 from .results import Settlement
-from .spellings import canonical_of, delivery_ids
+from .spellings import delivery_ids
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from rest_framework import serializers
 from ...exceptions import InvalidPushRequest
 from ...models import Delivery, PushRequest
 from ...states import FINAL, DeliveryStatus, Priority, Status
+from ..addresses import NamedAddresses
 from ..bodies import Body
 from ..fields import IdsField, UTCTimeField, utc
 
@@ -129,10 +130,15 @@ _TIMES = tuple(
 
 
 class DeliverySerializer(serializers.Serializer[Delivery]):
-    """A receipt: what became of one address."""
+    """A receipt: what became of one address.
+
+    The context holds the addresses that may be read, as ``named``.
+    """
 
     id = serializers.UUIDField(read_only=True)
-    address = serializers.CharField(read_only=True)
+    address = serializers.SerializerMethodField(
+        help_text="As the request named it; null if it is that of a user or a tag."
+    )
     status = serializers.ChoiceField(choices=DeliveryStatus.choices, read_only=True)
     provider_id = serializers.CharField(
         read_only=True, help_text="The provider's id of the message, if it gave one."
@@ -141,6 +147,11 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
     attempts = serializers.IntegerField(read_only=True)
     started_at = UTCTimeField(read_only=True)
     finished_at = UTCTimeField(read_only=True)
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_address(self, row: Delivery) -> str | None:
+        named: NamedAddresses = self.context["named"]
+        return named.spelling_of(row.address)
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, row: Delivery) -> dict[str, str] | None:
