@@ -19,6 +19,8 @@ from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from .lookups import lookups
+
 M = TypeVar("M", bound=Model)
 
 if TYPE_CHECKING:
@@ -35,6 +37,15 @@ class PushJobsAdmin(_ModelAdmin[M]):
 
     class Media:
         css: ClassVar = {"all": ("django_pushjobs/admin.css",)}
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow the declared filters, and nothing else: see :mod:`.lookups`."""
+        declared = self.list_filter if request is None else self.get_list_filter(request)
+        return lookup in lookups(self.model, declared, self.date_hierarchy)
+
+    def may_see_addresses(self, request: HttpRequest) -> bool:
+        """Whoever knows an address can push to it, and it may identify a person."""
+        return request.user.has_perm(f"{self.opts.app_label}.view_address")
 
     def render_change_form(
         self,
