@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -188,6 +188,22 @@ class OperatedAdmin(PushJobsAdmin[M]):
         :returns: a page to show instead of that of the row, or None.
         """
         raise NotImplementedError("an admin with buttons implements press()")
+
+    def perform_each(
+        self,
+        request: HttpRequest,
+        rows: Iterable[M],
+        perform: Callable[[M], object],
+        log_entry: _StrOrPromise,
+    ) -> int:
+        """Call ``perform`` for each row, and return for how many that was true: so many changed.
+
+        The history of each of these says who asked.
+        """
+        changed = [row for row in list(rows) if perform(row)]
+        for row in changed:
+            self.log_change(request, row, str(log_entry))
+        return len(changed)
 
     def row_or_404(self, request: HttpRequest, key: object) -> M:
         row = self.get_object(request, str(key))

@@ -27,7 +27,7 @@ from ..exceptions import InvalidCallbackEndpoint
 from ..models import CallbackEndpoint, EndpointState
 from .badges import endpoint_badge
 from .base import Button, OperatedAdmin
-from .callback_events import replayed_message
+from .callback_events import replayed_entry, replayed_message
 from .endpoint_operations import (
     OPERATIONS,
     PAUSE,
@@ -158,8 +158,13 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
     )
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[CallbackEndpoint]) -> None:
         since = timezone.now() - timedelta(days=365)
-        replayed = replays.replay_since(since, endpoints=queryset, failed_only=True)
-        self.message_user(request, replayed_message(replayed), messages.SUCCESS)
+        total = 0
+        for endpoint in queryset:
+            count = replays.replay_since(since, endpoints=[endpoint], failed_only=True)
+            if count:
+                self.log_change(request, endpoint, replayed_entry(count))
+            total += count
+        self.message_user(request, replayed_message(total), messages.SUCCESS)
 
     def _operate(
         self, request: HttpRequest, operation: EndpointOperation, rows: Collection[CallbackEndpoint]

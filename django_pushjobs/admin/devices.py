@@ -85,7 +85,9 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.action(description=_("Drop selected devices"), permissions=["operate"])
     def drop_selected(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        dropped = devices.drop(list(queryset.values_list("pk", flat=True)))
+        dropped = self.perform_each(
+            request, queryset, lambda device: devices.drop([device.pk]), _("Dropped.")
+        )
         done = ngettext(
             "%(count)d device has been dropped.", "%(count)d devices have been dropped.", dropped
         )
@@ -93,7 +95,9 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.action(description=_("Revive selected devices"), permissions=["operate"])
     def revive_selected(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        revived = devices.revive(list(queryset.values_list("pk", flat=True)))
+        revived = self.perform_each(
+            request, queryset, lambda device: devices.revive([device.pk]), _("Revived.")
+        )
         done = ngettext(
             "%(count)d device is active again.", "%(count)d devices are active again.", revived
         )
