@@ -13,6 +13,7 @@ from itertools import chain, islice
 from uuid import UUID
 
 from django.db import DatabaseError, router
+from django.views.decorators.debug import sensitive_variables
 
 from .. import recipients, sentry
 from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
@@ -38,6 +39,8 @@ from .spellings import delivery_ids
 logger = logging.getLogger(__name__)
 
 
+# An error report would hold the message, the address, and what the backend signs with.
+@sensitive_variables()
 def deliver(request_id: UUID) -> Status | None:
     """Make one attempt at a push request, and return its status once that has committed.
 
@@ -241,6 +244,7 @@ class Pusher:
         """Push to many at once: each of a few greenlets takes the next target when it is free."""
         left = deque(self._targets)
 
+        @sensitive_variables()
         def push_on() -> None:
             while left:
                 self._push(backend, message, left.popleft())

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from django.contrib.auth import get_user_model
 from django.http import Http404
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -47,6 +48,7 @@ class DevicesView(DeviceApiView):
         shown = [DeviceSerializer(row).data for row in rows[: devices.MAX_DEVICES]]
         return Response({"devices": shown})
 
+    @sensitive_variables()
     def post(self, request: Request) -> Response:
         values = bodies.read(NewDevice, request.data)
         device, is_new = devices.register(request.user, **values)
