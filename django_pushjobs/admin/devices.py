@@ -77,7 +77,8 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.display(description=_("evidence"))
     def evidence_shown(self, row: Device) -> SafeString | str:
-        return json_block(row.evidence)
+        # Not the key of the delivery, which is made from the address.
+        return json_block({k: row.evidence[k] for k in row.evidence if k != "delivery"})
 
     @admin.display(description=_("tags"))
     def tags_shown(self, row: Device) -> str:

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from uuid import UUID
+
+from django.utils.crypto import salted_hmac
 
 from ..backends.spellings import canonical_of
 from ..models import PushRequest
 from ..recipients import Recipient, split
+
+
+def opaque(delivery_id: UUID) -> UUID:
+    """Return an id that says nothing about the address, instead of the key of a delivery.
+
+    The key is made from the address, so whoever has it can tell whether a guess is right, and of
+    some addresses, such as phone numbers, there are few enough to try them all.
+    """
+    digest = salted_hmac(__name__, delivery_id.bytes, algorithm="sha256").digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 class NamedAddresses:

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from ...exceptions import InvalidPushRequest
 from ...models import Delivery, PushRequest
 from ...states import FINAL, DeliveryStatus, Priority, Status
-from ..addresses import NamedAddresses
+from ..addresses import NamedAddresses, opaque
 from ..bodies import Body
 from ..fields import IdsField, UTCTimeField, utc
 
@@ -135,7 +135,7 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
     The context holds the addresses that may be read, as ``named``.
     """
 
-    id = serializers.UUIDField(read_only=True)
+    id = serializers.SerializerMethodField()
     address = serializers.SerializerMethodField(
         help_text="As the request named it; null if it is that of a user or a tag."
     )
@@ -147,6 +147,10 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
     attempts = serializers.IntegerField(read_only=True)
     started_at = UTCTimeField(read_only=True)
     finished_at = UTCTimeField(read_only=True)
+
+    @extend_schema_field(serializers.UUIDField())
+    def get_id(self, row: Delivery) -> str:
+        return str(row.pk if self.get_address(row) is not None else opaque(row.pk))
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_address(self, row: Delivery) -> str | None:

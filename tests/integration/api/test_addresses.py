@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -177,3 +180,28 @@ def test_plain_addresses_cost_no_look_at_their_spelling(
     with django_assert_num_queries(3):  # the key, the request, the page
         page = acme.get(f"{key}/deliveries", query={"page_size": 1_000}).json()["results"]
     assert {receipt["address"] for receipt in page} == set(many)
+
+
+def test_a_receipt_does_not_confirm_a_guess(acme: ThirdParty, anna: User) -> None:
+    """The key of a delivery is made from the address, and there are few phone numbers: the
+    attacker makes the keys of all of them."""
+    numbers = [f"+43664{n:07}" for n in range(20)]
+    for number in numbers:
+        devices.register(anna, platform="web", address=number)
+    key = pushed(acme, {"user": anna.pk}, "mine")
+    guesses = {str(delivery_id(UUID(key), number)) for number in numbers}
+    assert guesses < {str(pk) for pk in Delivery.objects.values_list("pk", flat=True)}
+    page = acme.get(f"{key}/deliveries", query={"page_size": 5}).json()
+    receipts = list(page["results"])
+    while page["next"]:
+        [cursor] = parse_qs(urlsplit(page["next"]).query)["cursor"]
+        told = base64.b64decode(cursor + "==", altchars=b"-_").decode()
+        assert not [guess for guess in guesses if guess in told]
+        page = acme.get(page["next"]).json()
+        receipts += page["results"]
+    assert len(receipts) == len({receipt["id"] for receipt in receipts}) == len(numbers) + 2
+    assert not guesses & {receipt["id"] for receipt in receipts}
+    # They stay the same, and what the caller named has the id that the provider gets.
+    assert acme.get(f"{key}/deliveries").json()["results"] == receipts
+    [mine] = [receipt["id"] for receipt in receipts if receipt["address"]]
+    assert mine == str(delivery_id(UUID(key), "mine"))

@@ -273,7 +273,8 @@ def test_the_entity_tag_of_another_client_tells_nothing(
 def test_receipts_of_many(
     acme: ThirdParty, rival: ThirdParty, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    one, large, foreign = row(acme, total=2), row(acme, total=11), row(rival)
+    one = row(acme, total=2, recipients=["a", "b"])
+    large, foreign = row(acme, total=11), row(rival)
     first = receipt(one, "a", status=DeliveryStatus.ACCEPTED)
     receipt(one, "b", status=DeliveryStatus.DROPPED, error_code="gone")
     receipt(large, "a", status=DeliveryStatus.ACCEPTED)
