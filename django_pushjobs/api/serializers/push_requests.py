@@ -140,8 +140,8 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
         help_text="As the request named it; null if it is that of a user or a tag."
     )
     status = serializers.ChoiceField(choices=DeliveryStatus.choices, read_only=True)
-    provider_id = serializers.CharField(
-        read_only=True, help_text="The provider's id of the message, if it gave one."
+    provider_id = serializers.SerializerMethodField(
+        help_text="The provider's id of the message, if it gave one."
     )
     error = serializers.SerializerMethodField(help_text="Set if it was not accepted.")
     attempts = serializers.IntegerField(read_only=True)
@@ -161,7 +161,16 @@ class DeliverySerializer(serializers.Serializer[Delivery]):
     def get_error(self, row: Delivery) -> dict[str, str] | None:
         if row.status == DeliveryStatus.ACCEPTED:
             return None
-        return {"code": row.error_code or row.status, "detail": row.error}
+        return {"code": row.error_code or row.status, "detail": self._told(row, row.error)}
+
+    def get_provider_id(self, row: Delivery) -> str:
+        return self._told(row, row.provider_id)
+
+    def _told(self, row: Delivery, said: str) -> str:
+        """Return what a provider said, unless it repeats what the third party may not know."""
+        if self.get_address(row) is None and (row.address in said or str(row.pk) in said):
+            return ""
+        return said
 
 
 class ReceiptsQuery(Body):

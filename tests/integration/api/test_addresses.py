@@ -205,3 +205,18 @@ def test_a_receipt_does_not_confirm_a_guess(acme: ThirdParty, anna: User) -> Non
     assert acme.get(f"{key}/deliveries").json()["results"] == receipts
     [mine] = [receipt["id"] for receipt in receipts if receipt["address"]]
     assert mine == str(delivery_id(UUID(key), "mine"))
+
+
+@pytest.mark.parametrize("said", ["no device at {address}", "id-of-{key}"])
+def test_a_provider_that_repeats_it_is_not_quoted(acme: ThirdParty, said: str) -> None:
+    """APNs takes over our id, and a gateway may say anything."""
+    request = ended(acme, ["mine", {"user": 17}], "mine", SECRET)
+    for row in Delivery.objects.all():
+        row.provider_id = row.error = said.format(address=row.address, key=row.pk)
+        row.status = DeliveryStatus.FAILED
+        row.save()
+    page = acme.get(f"{request}/deliveries").json()["results"]
+    told = {r["address"]: (r["provider_id"], r["error"]["detail"]) for r in page}
+    assert told[None] == ("", "")
+    mine = delivery_id(UUID(request), "mine")
+    assert told["mine"] == (said.format(address="mine", key=mine),) * 2
