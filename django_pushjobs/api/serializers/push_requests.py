@@ -130,10 +130,9 @@ _TIMES = tuple(
 
 
 class DeliverySerializer(serializers.Serializer[Delivery]):
-    """A receipt: what became of one address.
+    """A receipt: what became of one address."""
 
-    The context holds the addresses that may be read, as ``named``.
-    """
+    # The context holds the addresses that may be read, as ``named``.
 
     id = serializers.SerializerMethodField()
     address = serializers.SerializerMethodField(
