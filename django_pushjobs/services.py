@@ -7,6 +7,7 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from .exceptions import FieldError, InvalidPushRequest, InvalidTransition, point
 from .lifecycle import dispatch
 from .lifecycle.announcements import publish, record
 from .limits import breaker
+from .limits.admission import Admission
 from .models import ApiClient, Pause, PushRequest
 from .signals import push_request_canceled
 from .states import RETRYABLE, UNSUCCESSFUL, WAITING, DeliveryStatus, Status
@@ -98,17 +100,21 @@ def _announce_cancel(row: PushRequest) -> None:
     push_request_canceled.send_robust(PushRequest, request_id=row.pk)
 
 
-def retry(request_id: UUID) -> PushRequest:
+def retry(request_id: UUID, *, admission: Admission | None = None) -> PushRequest:
     """Push a FAILED or PARTIAL request again, to the addresses that were not accepted.
 
     Dead addresses are left alone. An address whose outcome is unknown is pushed again, whatever
     ``on_unknown`` says: somebody has asked for it.
 
+    :param admission: the limits of the client that asks: a retry counts like a submission.
     :raises PushRequest.DoesNotExist: there is none with this key.
     :raises InvalidTransition: it has not failed.
+    :raises LimitExceeded: the client has reached a limit.
     """
     using = router.db_for_write(PushRequest)
     requests = PushRequest.objects.using(using).filter(pk=request_id)
+    row = requests.get()
+    admitted = admission.submission([row]) if admission is not None else nullcontext()
     afresh = {
         "error_code": "",
         "error": "",
@@ -118,7 +124,7 @@ def retry(request_id: UUID) -> PushRequest:
         "started_at": None,
         "enqueues": F("enqueues") + 1,
     }
-    with transaction.atomic(using=using):
+    with admitted, transaction.atomic(using=using):
         moved = requests.filter(status__in=RETRYABLE).transition(Status.QUEUED, **afresh)
         row = requests.get()
         if not moved:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from .. import services
-from ..models import Pause
+from ..models import ApiClient, Pause
 from .base import OperatedAdmin
 from .formatting import moment_column
 
@@ -19,18 +19,21 @@ class PauseAdmin(OperatedAdmin[Pause]):
 
     list_display = (
         "backend",
-        "origin",
-        "error_code",
-        "error",
-        "since_shown",
-        "until_shown",
-        "failures",
+        *("origin", "client_shown", "error_code", "error"),
+        *("since_shown", "until_shown", "failures"),
     )
     list_display_links = None
     actions = ("resume_selected",)
 
     since_shown = moment_column("since", _("since"), ordering="since")
     until_shown = moment_column("until", _("next probe"), ordering="until")
+
+    @admin.display(description=_("client"))
+    def client_shown(self, pause: Pause) -> str:
+        if not pause.client_id:
+            return gettext("everybody")
+        name = ApiClient.objects.filter(pk=pause.client_id).values_list("name", flat=True).first()
+        return name or str(pause.client_id)
 
     @admin.action(description=_("Resume selected backends"), permissions=["operate"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Pause]) -> None:

@@ -3,7 +3,7 @@
 from .answers import Row
 from .base import BasePushBackend, Message, Target
 from .handler import backends
-from .outcomes import Outcome, OutcomeClass, accepted
+from .outcomes import Outcome, OutcomeClass, Scope, accepted
 from .policies import Policy, policy
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OutcomeClass",
     "Policy",
     "Row",
+    "Scope",
     "Target",
     "accepted",
     "backends",

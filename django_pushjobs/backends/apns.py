@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..exceptions import FieldError, pointer_to
-from ..transport.http2 import Response
 from ..transport.http2_errors import HTTP2Error
+from ..transport.http2_exchange import Response
 from ..transport.multiplexing import Multiplexer
 from ..transport.retry_after import parse_retry_after
 from .apns_answers import OWN_TOPIC, ROWS, TOPIC_REASONS, reason_of

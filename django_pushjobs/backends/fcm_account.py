@@ -11,7 +11,7 @@ from typing import Any
 
 from ..transport.connections import Connections
 from ..transport.exchanges import exchange
-from ..transport.failures import PROXY_REFUSED
+from ..transport.failures import PROXY_WORDS
 from ..transport.requests import http_request
 from .answers import Answers
 from .options import missing_extra
@@ -125,11 +125,16 @@ class ServiceAccount:
             server.path, server.authority, headers or {}, body or b"", method=method
         )
         reply = exchange(
-            server, request, timeout=self._timeout, max_response=_MAX_RESPONSE, idempotent=True
+            server,
+            request,
+            timeout=self._timeout,
+            max_response=_MAX_RESPONSE,
+            idempotent=True,
+            body_time=self._timeout,  # the token is in it
         )
-        if reply.failure == PROXY_REFUSED:
-            # google-auth would take it for an outage.
-            raise TokenUnavailable(self._answers.outcome(PROXY_REFUSED))
+        if reply.failure in PROXY_WORDS:
+            # google-auth would not say who is to blame.
+            raise TokenUnavailable(self._answers.outcome(reply.failure))
         if reply.status is None:
             raise error(reply.failure)
         return _Response(reply.status, reply.body)

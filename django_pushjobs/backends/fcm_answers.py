@@ -29,6 +29,8 @@ def _of_apns() -> Iterator[Row]:
     for row in apns_answers.ROWS:
         if not row.answer[0].isdigit() or row.answer == "200":
             continue
+        if row.reason == apns_answers.OWN_TOPIC:
+            continue  # a word of our own backend for APNs
         said = row.reason or row.answer
         yield Row(
             *("*", f"{OF_APNS}{said}", row.kind, row.source),

@@ -60,7 +60,7 @@ class Outcome:
     :param unknown: the message was sent, but there was no answer: the provider may have accepted
         it. The request's ``on_unknown`` says whether to push it again.
     :param scope: of a refusal (CONFIG): what was refused. Only refused credentials can pause the
-        backend, or that origin of it, see :meth:`.base.BasePushBackend.origin_of`.
+        backend, or that origin of it, see ``BasePushBackend.origin_of``.
     :param dead_at: aware; of an address to drop: when the provider found it to be dead, if it says
         so. A device that registered the address later is not dropped.
     """

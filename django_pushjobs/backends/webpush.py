@@ -198,8 +198,12 @@ class WebPushBackend(BasePushBackend):
             provider_id=storable_id(reply.header("location")),
             retry_after=reply.retry_after,
         )
-        vouched = self._push_service(host) is not None or reply.failure == PROXY_REFUSED
-        if outcome.kind is OutcomeClass.CONFIG and not vouched:
+        if (
+            outcome.kind is OutcomeClass.CONFIG
+            and reply.failure != PROXY_REFUSED
+            and self._push_service(host) is None
+        ):
+            # Nobody vouches for it.
             return replace(outcome, kind=OutcomeClass.FAIL)
         return outcome
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
-from django.db import transaction
+from django.db import router, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -53,17 +54,24 @@ def register(
         client already has :data:`MAX_ENDPOINTS`.
     """
     errors = [*_url_errors(url, lookup), *_type_errors(event_types)]
-    if client.callback_endpoints.count() >= MAX_ENDPOINTS:
-        errors.append(FieldError("", f"there are already {MAX_ENDPOINTS} endpoints", "too_many"))
     if errors:
         raise InvalidCallbackEndpoint(errors)
     secret = signing.new_secret()
-    endpoint = CallbackEndpoint.objects.create(
-        client=client,
-        url=url,
-        event_types=list(dict.fromkeys(event_types)),
-        encrypted_secret=encrypt(secret),
-    )
+    using = router.db_for_write(CallbackEndpoint)
+    with transaction.atomic(using=using):
+        # Calls at the same time count one after the other: whoever writes first holds the row, or
+        # on SQLite the database.
+        ApiClient.objects.using(using).filter(pk=client.pk).update(is_active=F("is_active"))
+        existing = CallbackEndpoint.objects.using(using)
+        if existing.filter(client=client).count() >= MAX_ENDPOINTS:
+            detail = f"there are already {MAX_ENDPOINTS} endpoints"
+            raise InvalidCallbackEndpoint([FieldError("", detail, "too_many")])
+        endpoint = existing.create(
+            client=client,
+            url=url,
+            event_types=list(dict.fromkeys(event_types)),
+            encrypted_secret=encrypt(secret),
+        )
     endpoint_cache.clear()
     return endpoint, secret
 

@@ -25,6 +25,10 @@ _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
 #: Seconds between two looks at a push request if the API does not say.
 _POLL: Final = 1.0
+#: Bytes of an answer; the largest are those to batches and pages.
+MAX_ANSWER: Final = 33_554_432
+#: Headers that are about the way of a body, not about the body.
+_TRANSFER: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class PushClient:
@@ -36,7 +40,8 @@ class PushClient:
 
     :param url: where the API is mounted, such as ``https://push.example.com/api/v1``.
     :param key: the API key, as it was shown when it was issued.
-    :param timeout: seconds for one attempt.
+    :param timeout: seconds for one attempt, to each next part of the answer, and for all of its
+        body.
     :param patience: seconds for a call with all its attempts; 0 makes only one.
     :param transport: a transport of httpx, for proxies and for tests.
     """
@@ -202,7 +207,7 @@ class PushClient:
         while True:
             error: ApiError | Unreachable
             try:
-                answer = self._http.request(method, path, **kwargs)
+                answer = self._attempt(method, path, **kwargs)
             except httpx.TransportError as failure:
                 error, retry_after = Unreachable(f"{method} {path}: {failure!r}"), None
                 retryable = True
@@ -218,6 +223,24 @@ class PushClient:
                 raise error
             time.sleep(pause)
             attempt += 1
+
+    def _attempt(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """Make one attempt. httpx limits neither the size of an answer nor, as long as there is
+        something to read, the time that it takes.
+
+        :raises httpx.TransportError: there is no answer, or it does not end.
+        """
+        body = bytearray()
+        with self._http.stream(method, path, **kwargs) as answer:
+            ends_at = time.monotonic() + kwargs.get("timeout", self._timeout)
+            for part in answer.iter_bytes():
+                body += part
+                if len(body) > MAX_ANSWER:
+                    raise httpx.ReadError("the answer is too long")
+                if time.monotonic() > ends_at:
+                    raise httpx.ReadTimeout("the answer does not end")
+        headers = [pair for pair in answer.headers.multi_items() if pair[0] not in _TRANSFER]
+        return httpx.Response(answer.status_code, headers=headers, content=bytes(body))
 
 
 def _is_retryable(status: int, retry_after: float | None) -> bool:

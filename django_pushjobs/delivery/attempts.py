@@ -16,8 +16,8 @@ from django.db import DatabaseError, router
 from django.views.decorators.debug import sensitive_variables
 
 from .. import recipients, sentry
-from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
-from ..backends.outcomes import Scope, storable
+from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Scope, Target, backends
+from ..backends.outcomes import storable
 from ..backends.spellings import canonical_of
 from ..broker.queues import JobTimeout
 from ..conf import conf
@@ -154,7 +154,7 @@ class Pusher:
         cut_off: Collection[UUID] = (),
         had_room: bool = True,
     ) -> Report:
-        paused = breaker.paused_origins(self._request.backend)
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         return Report(
             self._started_at,
             self._targets,
@@ -226,7 +226,7 @@ class Pusher:
         """Return what to say of an address that has to wait, and which origin it waits for."""
         if self._origin_of is None:
             return None
-        paused = breaker.paused_origins(self._request.backend)
+        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         paused.pop("", None)  # then this attempt is the probe
         if not paused:
             return None

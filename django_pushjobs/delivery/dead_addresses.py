@@ -22,6 +22,7 @@ from ..backends import backends
 from ..conf import conf
 from ..devices import OPERATOR
 from ..limits import breaker
+from ..limits.breaker import Place
 from ..models import Device, DeviceState, address_hash
 from ..states import DeliveryStatus
 from .results import DeliveryResult, Settlement
@@ -101,7 +102,7 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
         tally.add(sum(len(s.deliveries) for s in mine), len(dead) - unvouched, owners)
         if not devices:
             continue
-        pause = breaker.pauses(using=using).get((backend, ""))
+        pause = breaker.pauses(using=using).get(Place(backend))
         if tally.is_wave or (pause is not None and pause.error_code == breaker.DEAD_WAVE):
             _stop(backend, using)
         else:
@@ -155,7 +156,7 @@ def _evidence(request_id: UUID, result: DeliveryResult) -> dict[str, Any]:
 
 def _stop(backend: str, using: str) -> None:
     revived = _revive(backend, timezone.now() - timedelta(seconds=WINDOW), using)
-    if breaker.pause((backend, ""), breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
+    if breaker.pause(Place(backend), breaker.DEAD_WAVE, WAVE_DETAIL, using=using):
         logger.error("Backend %r: %s Revived %d devices", backend, WAVE_DETAIL, revived)
     _tallies.pop(backend, None)
 

@@ -2,21 +2,24 @@
 
 Anybody can make a provider refuse one address, so that one owner's addresses are refused proves
 nothing. Those of two, with nothing accepted in between, are worth asking: see
-:func:`..limits.breaker.announce`.
+:func:`..limits.breaker.announce`. An owner is a user, if the address is that of a device, or else
+the client that named it; addresses that our own code named count one by one. If a single client
+named all addresses that were refused, it is paused for that client alone.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ..backends import backends
 from ..exceptions import ConfigurationError
 from ..limits import breaker
 from ..limits.breaker import Place
-from ..models import Device, address_hash
+from ..models import Device, Pause, address_hash
 from ..states import DeliveryStatus
 from .results import Refusal, Settlement
 
@@ -24,9 +27,25 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which a refusal is remembered.
 WINDOW: Final = 60.0
+#: The most that is remembered of one place.
+MAX_WITNESSES: Final = 100
 
-#: Whose addresses were refused, and when, since something was accepted there.
-_suspicions: dict[Place, dict[str, float]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Somebody whose address was refused.
+
+    :param owner: a name for whoever brought in the address.
+    :param client_id: of the client, if it is one that brought it in; else 0.
+    """
+
+    owner: str
+    address: str
+    client_id: int = 0
+
+
+#: Backend and origin -> whose addresses were refused there, and when, since something was accepted.
+_suspicions: dict[tuple[str, str], dict[Witness, float]] = {}
 
 
 def forget() -> None:
@@ -44,26 +63,22 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
     if not (refused or pauses or _suspicions):
         return
     watched = {s.backend for s in refused}.union(
-        (backend for backend, _ in pauses), (backend for backend, _ in _suspicions)
+        (place.backend for place in pauses), (backend for backend, _ in _suspicions)
     )
     proven = _accepting([s for s in settlements if s.backend in watched])
-    for place in proven:
-        _suspicions.pop(place, None)
-        if place in pauses:
-            breaker.resume(*place, using=using)
+    for backend, origin in proven:
+        _suspicions.pop((backend, origin), None)
+    for backend, origin in {(place.backend, place.origin) for place in pauses} & proven:
+        breaker.resume(backend, origin, using=using)
     for settlement in refused:
         for refusal in settlement.refusals:
-            if refusal.place in proven:
-                continue
-            if (pause := pauses.get(refusal.place)) is None:
-                _suspect(refusal, using)
-            elif pause.probe == settlement.request_id:
-                breaker.prolong(pause, refusal.error_code, refusal.error, using=using)
+            if (settlement.backend, refusal.origin) not in proven:
+                _conclude(settlement, refusal, pauses, using)
 
 
-def _accepting(settlements: Iterable[Settlement]) -> set[Place]:
+def _accepting(settlements: Iterable[Settlement]) -> set[tuple[str, str]]:
     """Return where something was accepted: each backend as a whole, and each origin of it."""
-    places: set[Place] = set()
+    places: set[tuple[str, str]] = set()
     for settlement in settlements:
         for result in settlement.deliveries:
             if result.status is DeliveryStatus.ACCEPTED:
@@ -76,21 +91,47 @@ def _accepting(settlements: Iterable[Settlement]) -> set[Place]:
     return places
 
 
-def _suspect(refusal: Refusal, using: str) -> None:
+def _conclude(
+    settlement: Settlement, refusal: Refusal, pauses: Mapping[Place, Pause], using: str
+) -> None:
+    code, reason = refusal.error_code, refusal.error
+    place = Place(settlement.backend, refusal.origin)
+    standing = [
+        pause
+        for known in (place, place._replace(client_id=settlement.client_id or 0))
+        if (pause := pauses.get(known)) is not None
+    ]
+    for pause in standing:
+        if pause.probe == settlement.request_id:
+            breaker.prolong(pause, code, reason, using=using)
+    if place in pauses:
+        return
+    seen = _suspicions.setdefault((place.backend, place.origin), {})
+    _remember(seen, _witness(settlement, refusal, using))
+    if len({witness.owner for witness in seen}) > 1:
+        del _suspicions[place.backend, place.origin]
+        breaker.announce(place, code, reason, using=using)
+    elif len(seen) > 1 and not standing:
+        only = place._replace(client_id=next(iter(seen)).client_id)
+        breaker.announce(only, code, reason, using=using)
+
+
+def _remember(seen: dict[Witness, float], witness: Witness) -> None:
     now = time.monotonic()
-    seen = _suspicions.setdefault(refusal.place, {})
-    seen[_owner_of(refusal, using)] = now
-    for owner in [owner for owner, at in seen.items() if at < now - WINDOW]:
-        del seen[owner]
-    if len(seen) > 1:
-        del _suspicions[refusal.place]
-        breaker.announce(refusal.place, refusal.error_code, refusal.error, using=using)
+    for one in [one for one, at in seen.items() if at < now - WINDOW]:
+        del seen[one]
+    if len(seen) < MAX_WITNESSES or witness in seen:
+        seen[witness] = now
 
 
-def _owner_of(refusal: Refusal, using: str) -> str:
-    """Return a name for whoever brought in an address: a user, if it is that of a device."""
-    backend = refusal.place[0]
+def _witness(settlement: Settlement, refusal: Refusal, using: str) -> Witness:
+    backend = settlement.backend
     key = address_hash(backends[backend].canonical(refusal.address))
     devices = Device.objects.using(using).filter(backend=backend, address_hash=key)
     user = devices.values_list("user", flat=True).first()
-    return key if user is None else f"user {user}"
+    if user is not None:
+        # One address of a user is as good as all of them.
+        return Witness(f"user {user}", "")
+    if settlement.client_id is not None:
+        return Witness(f"client {settlement.client_id}", key, settlement.client_id)
+    return Witness(key, key)

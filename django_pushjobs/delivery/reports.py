@@ -120,7 +120,7 @@ def settlement_of(claim: Claim, report: Report, now: datetime) -> Settlement:
         deliveries=results,
         started_at=report.started_at,
         at=now,
-        refusals=_refusals(request, pushes),
+        refusals=_refusals(pushes),
         is_counted=not (is_held or waiting),
     )
 
@@ -189,11 +189,9 @@ def _result(target: Target, push: Push, verdict: Verdict) -> DeliveryResult:
     )
 
 
-def _refusals(request: ClaimedRequest, pushes: Sequence[tuple[Target, Push]]) -> Sequence[Refusal]:
+def _refusals(pushes: Sequence[tuple[Target, Push]]) -> Sequence[Refusal]:
     return [
-        Refusal(
-            (request.backend, push.origin), target.address, push.outcome.code, push.outcome.detail
-        )
+        Refusal(push.origin, target.address, push.outcome.code, push.outcome.detail)
         for target, push in pushes
         if push.origin is not None and not push.is_held
     ]

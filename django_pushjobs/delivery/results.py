@@ -42,10 +42,10 @@ class DeliveryResult:
 class Refusal(NamedTuple):
     """Our credentials were refused.
 
-    :param place: the backend, and the origin that the address leads to.
+    :param origin: where the address leads to; "" if all addresses of the backend lead there.
     """
 
-    place: tuple[str, str]
+    origin: str
     address: str
     error_code: str
     error: str

@@ -63,10 +63,11 @@ def enqueue_due(limit: int) -> int:
     if not paused:
         return enqueue_again(due, _first(due, limit))
     breaker.report(using=using)
-    enqueued = enqueue_again(due, breaker.probe(paused.values(), due, now, using=using))
+    enqueued = enqueue_again(due, breaker.probe(paused, due, now, using=using))
     for backend in conf().BACKENDS:
-        if backend not in paused:
-            of_backend = due.filter(backend=backend)
+        concerned = [pause.client_id for pause in paused if pause.backend == backend]
+        if 0 not in concerned:
+            of_backend = due.filter(backend=backend).exclude(client__in=concerned)
             enqueued += enqueue_again(of_backend, _first(of_backend, limit))
     return enqueued
 

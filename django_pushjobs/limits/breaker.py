@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
@@ -37,8 +40,17 @@ BELIEF = 1.0
 #: hears of it meanwhile, and can tell that its own pushes are accepted.
 NOTICE = 2 * BELIEF
 
-#: What is paused: a backend, and an origin of it or "" for all.
-Place = tuple[str, str]
+
+class Place(NamedTuple):
+    """What is paused.
+
+    :param origin: "" for the whole backend.
+    :param client_id: of the only client that it is paused for; 0 for everybody.
+    """
+
+    backend: str
+    origin: str = ""
+    client_id: int = 0
 
 
 class Breaker:
@@ -52,7 +64,7 @@ class Breaker:
     def refresh(self, *, using: str) -> None:
         if time.monotonic() >= self._known_until:
             rows = Pause.objects.using(using)
-            self.pauses = {(pause.backend, pause.origin): pause for pause in rows}
+            self.pauses = {Place(p.backend, p.origin, p.client_id): p for p in rows}
             self._known_until = time.monotonic() + BELIEF
 
     def report(self) -> None:
@@ -76,25 +88,31 @@ def pauses(*, using: str) -> Mapping[Place, Pause]:
     return _breaker.pauses
 
 
-def paused_backends(*, using: str) -> dict[str, Pause]:
-    """Return the pauses of whole backends that stand now, by backend."""
-    now = timezone.now()
+def paused_backends(*, using: str) -> list[Pause]:
+    """Return the pauses of whole backends that stand now, those for everybody first."""
     known = pauses(using=using)
     if not known:
-        return {}
-    return {backend: p for (backend, origin), p in known.items() if not origin and p.since <= now}
+        return []
+    now = timezone.now()
+    found = [p for place, p in known.items() if not place.origin and p.since <= now]
+    return sorted(found, key=lambda pause: pause.client_id)
 
 
-def paused_origins(backend: str) -> dict[str, Pause]:
-    """Return the pauses of ``backend`` that stand now, by origin, "" being the whole of it.
+def paused_origins(backend: str, client_id: int | None) -> dict[str, Pause]:
+    """Return what stands now of the pauses of ``backend`` that concern a client, by origin; "" is
+    the whole backend.
 
     It makes no query: a process that claims push requests knows.
     """
     if not _breaker.pauses:
         return {}
     now = timezone.now()
-    found = _breaker.pauses.items()
-    return {origin: p for (name, origin), p in found if name == backend and p.since <= now}
+    found = [
+        pause
+        for place, pause in _breaker.pauses.items()
+        if place.backend == backend and place.client_id in (0, client_id) and pause.since <= now
+    ]
+    return {pause.origin: pause for pause in sorted(found, key=lambda pause: -pause.client_id)}
 
 
 def report(*, using: str) -> None:
@@ -108,10 +126,17 @@ def forget() -> None:
     _breaker.forget()
 
 
-def shut_out(paused: Mapping[str, Pause]) -> Q:
+def shut_out(paused: Collection[Pause]) -> Q:
     """Return which push requests may not be claimed: those of paused backends except the probes."""
-    probes = [pause.probe for pause in paused.values() if pause.probe is not None]
-    return Q(backend__in=list(paused)) & ~Q(pk__in=probes)
+    concerned = reduce(or_, map(concerns, paused))
+    probes = [pause.probe for pause in paused if pause.probe is not None]
+    return concerned & ~Q(pk__in=probes)
+
+
+def concerns(pause: Pause) -> Q:
+    """Return which push requests wait for the end of the pause of a whole backend."""
+    of_backend = Q(backend=pause.backend)
+    return of_backend & Q(client=pause.client_id) if pause.client_id else of_backend
 
 
 def announce(place: Place, error_code: str, error: str, *, using: str) -> None:
@@ -120,16 +145,16 @@ def announce(place: Place, error_code: str, error: str, *, using: str) -> None:
 
 
 def pause(place: Place, error_code: str, error: str, *, using: str, notice: float = 0.0) -> bool:
-    """Pause a backend or one origin of it.
+    """Pause a place.
 
     :param notice: seconds until the pause stands.
     :returns: whether it was not paused before.
     """
-    backend, origin = place
     since = timezone.now() + timedelta(seconds=notice)
     _, is_new = Pause.objects.using(using).get_or_create(
-        backend=backend,
-        origin=origin[:255],
+        backend=place.backend,
+        origin=place.origin[:255],
+        client_id=place.client_id,
         defaults={
             "error_code": error_code[:64],
             "error": error,
@@ -183,7 +208,7 @@ def probe(
     for pause in paused:
         if pause.until > now:
             continue
-        first = due.filter(backend=pause.backend).order_by("next_attempt_at")
+        first = due.filter(concerns(pause)).order_by("next_attempt_at")
         request_id = first.values_list("pk", flat=True).first()
         if request_id is not None and become_probe(pause, request_id, using=using):
             chosen.append(request_id)

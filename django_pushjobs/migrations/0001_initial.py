@@ -571,6 +571,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "client_id",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="Whom alone it concerns; 0: everybody.",
+                        verbose_name="client",
+                    ),
+                ),
+                (
                     "error_code",
                     models.CharField(blank=True, max_length=64, verbose_name="error code"),
                 ),
@@ -586,9 +594,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "paused backend",
                 "verbose_name_plural": "paused backends",
-                "ordering": ("backend", "origin"),
+                "ordering": ("backend", "origin", "client_id"),
                 "constraints": [
-                    models.UniqueConstraint(fields=("backend", "origin"), name="pushjobs_one_pause")
+                    models.UniqueConstraint(
+                        fields=("backend", "origin", "client_id"), name="pushjobs_one_pause"
+                    )
                 ],
             },
         ),

@@ -11,7 +11,8 @@ class Pause(models.Model):
     """A backend whose credentials or settings were refused: nothing is pushed through it for now.
 
     Where the addresses of a backend lead to several providers, as those of Web Push do, it is one
-    ``origin`` of it that is paused: the pushes to the others go on.
+    ``origin`` of it that is paused: the pushes to the others go on. If only addresses that one
+    client named were refused, it is paused for that client.
 
     It stands from ``since`` on: what is accepted before that proves that it is a mistake. From
     ``until`` on, one push is let through as a probe. The pause ends as soon as the provider accepts
@@ -26,6 +27,10 @@ class Pause(models.Model):
         default="",
         help_text=_("The provider that refused; empty: the whole backend."),
     )
+    # Not a foreign key: no engine but PostgreSQL would see that two rows without one are the same.
+    client_id = models.PositiveBigIntegerField(
+        _("client"), default=0, help_text=_("Whom alone it concerns; 0: everybody.")
+    )
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error = models.TextField(_("error"), blank=True)
     since = models.DateTimeField(_("since"), default=timezone.now)
@@ -36,10 +41,13 @@ class Pause(models.Model):
     class Meta:
         verbose_name = _("paused backend")
         verbose_name_plural = _("paused backends")
-        ordering = ("backend", "origin")
+        ordering = ("backend", "origin", "client_id")
         constraints = (
-            models.UniqueConstraint(fields=("backend", "origin"), name="pushjobs_one_pause"),
+            models.UniqueConstraint(
+                fields=("backend", "origin", "client_id"), name="pushjobs_one_pause"
+            ),
         )
 
     def __str__(self) -> str:
-        return f"{self.backend}: {self.origin}" if self.origin else self.backend
+        text = f"{self.backend}: {self.origin}" if self.origin else self.backend
+        return f"{text} (client {self.client_id})" if self.client_id else text

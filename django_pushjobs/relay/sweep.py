@@ -86,8 +86,8 @@ def _give_up(now: datetime) -> None:
     using = router.db_for_write(PushRequest)
     # Whatever was refused there, or not even tried, is due since it began to wait.
     waiting = PushRequest.objects.using(using).due(now - timedelta(seconds=conf().MAX_PAUSE_WAIT))
-    for backend, pause in breaker.paused_backends(using=using).items():
-        rows = waiting.filter(backend=backend)
+    for pause in breaker.paused_backends(using=using):
+        rows = waiting.filter(breaker.concerns(pause))
         for pk in rows.values_list("pk", flat=True)[:LIMIT]:
             end(
                 rows.filter(pk=pk),

@@ -21,6 +21,7 @@ from .failures import ConnectionLost
 from .proxy import proxy_for
 from .responses import NotAnAnswer, Response
 from .tls import tls_context
+from .tls_socket import TLSSocket
 
 #: Seconds; shorter than what common servers, load balancers and NATs allow.
 KEEP_ALIVE: Final = 30.0
@@ -230,6 +231,8 @@ def _is_alive(sock: socket) -> bool:
 
     select() cannot take descriptors above 1023.
     """
+    if isinstance(sock, TLSSocket) and sock.unread:
+        return False
     with suppress(OSError):
         poll = _poll()
         poll.register(sock.fileno(), POLLIN)

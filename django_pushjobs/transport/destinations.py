@@ -22,6 +22,9 @@ from ..conf import conf
 from ..exceptions import DestinationRefused
 
 MAX_URL: Final = 2_048
+#: The most addresses of a host that are checked and tried. A name server can give thousands, and
+#: checking those takes a tenth of a second.
+MAX_ADDRESSES: Final = 64
 
 #: What ``socket.getaddrinfo`` returns for one address: family, type, protocol, name, address.
 AddressInfo = tuple[Any, Any, int, str, Any]
@@ -94,7 +97,8 @@ def _check_host(host: str) -> None:
 
 
 def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[AddressInfo]:
-    """Look up ``host`` and return its addresses. All of them have been checked.
+    """Look up ``host`` and return its addresses, at most :data:`MAX_ADDRESSES`. All of them have
+    been checked.
 
     :param lookup: called instead of ``socket.getaddrinfo``.
     :raises DestinationRefused: the host has no address, or one outside the public internet.
@@ -105,6 +109,7 @@ def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[Addre
         found = []
     if not found:
         raise DestinationRefused("unresolvable", "The host has no address.", transient=True)
+    del found[MAX_ADDRESSES:]
     for *_, address in found:
         _check_address(address[0])
     return found

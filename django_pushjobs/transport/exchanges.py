@@ -10,7 +10,7 @@ from geventhttpclient.response import HTTPParseError
 
 from .connections import Connections
 from .failures import ConnectionLost, connect_failure
-from .responses import Response
+from .responses import BODY_TIME, Response
 from .retry_after import parse_retry_after
 
 
@@ -58,18 +58,21 @@ def exchange(
     timeout: float,
     max_response: int,
     idempotent: bool = False,
+    body_time: float = BODY_TIME,
 ) -> Reply:
     """Send ``request``, head and body, and return what comes back.
 
     It is sent a second time only if :meth:`.Connections.post` finds that a connection which had
     been kept alive is closed.
 
-    An answer counts as soon as its headers have arrived. Timeouts of other owners, such as the
+    An answer counts as soon as its headers have arrived, and a body that does not end soon is left
+    with its connection. Timeouts of other owners, such as the
     job's, pass through, and the connection is given back whatever happens.
 
     :param timeout: seconds for everything, from the wait for a free connection to the last byte.
     :param max_response: bytes of the body that are read.
     :param idempotent: the peer recognizes the request if it comes a second time.
+    :param body_time: seconds that the body may take after the headers.
     :raises DestinationRefused: the ``resolve`` of ``connections`` refuses the host; whatever else
         it raises passes through as well.
     """
@@ -78,7 +81,7 @@ def exchange(
     deadline = Timeout.start_new(timeout)
     try:
         response = connections.post(request, idempotent=idempotent)
-        body = response.read(max_response)
+        body = response.read(max_response, within=body_time)
     except Timeout as expired:
         if expired is not deadline:
             raise  # the job's own, or the caller's

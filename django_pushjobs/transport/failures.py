@@ -30,8 +30,11 @@ from typing import Final
 
 #: The word for which not the peer but our settings are to blame, whoever the peer is.
 PROXY_REFUSED: Final = "proxy_refused"
+_PROXY_FAILED: Final = "proxy_failed"
 #: tinyproxy answers 401 to a wrong password, and 407 only if there is none.
 _PROXY_WORDS: Final = {401: PROXY_REFUSED, 403: "proxy_denied", 407: PROXY_REFUSED}
+#: What a proxy can say instead of the peer.
+PROXY_WORDS: Final = frozenset({*_PROXY_WORDS.values(), _PROXY_FAILED})
 
 
 def connect_failure(error: Exception) -> str:
@@ -69,4 +72,4 @@ class ProxyFailed(OSError):
 
     def __init__(self, status: int = 0) -> None:
         super().__init__(f"the proxy answered {status}" if status else "the proxy gave no answer")
-        self.word = _PROXY_WORDS.get(status, "proxy_failed")
+        self.word = _PROXY_WORDS.get(status, _PROXY_FAILED)

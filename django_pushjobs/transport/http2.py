@@ -6,12 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
 from gevent import Timeout, get_hub
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
 from gevent.socket import socket
 from h2 import events
 from h2.errors import ErrorCodes
@@ -19,7 +18,9 @@ from h2.exceptions import NoAvailableStreamIDError, ProtocolError
 from hpack import HeaderTuple
 
 from .http2_errors import HTTP2Error, Lost, NotStarted, Unprocessed, goaway_reason_of
+from .http2_exchange import Exchange, Response
 from .http2_protocol import MAX_STREAMS, Protocol
+from .pace import Pace
 
 #: Seconds of silence after which the peer is sent a PING.
 PING_AFTER = 30.0
@@ -33,38 +34,13 @@ _WATCH_EVERY = 0.25
 #: Statuses that do not prove a connection: it still gets one stream at a time.
 _UNAUTHORISED = frozenset({401, 403})
 _BLOCK = 65_536
+#: Seconds that the reader works on answers at a time. Shorter turns make smaller batches of what
+#: callers send next, at a tenth more CPU time; what brings no answer on gets short ones.
+_STRETCH = 0.025
 
 
 class _Silence(Exception):
     """Nothing has come for :data:`PING_AFTER` seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer. ``body`` has at most as many bytes as the connection's ``max_response``."""
-
-    status: int
-    headers: dict[bytes, bytes]
-    body: bytes
-
-
-@dataclass(eq=False, slots=True)
-class _Exchange:
-    """One request, and as much of its answer as has arrived."""
-
-    stream_id: int
-    unsent: bytes
-    answer: AsyncResult[Any] = field(default_factory=AsyncResult)
-    status: int = 0
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-
-    def finish(self) -> None:
-        self.answer.set(Response(self.status, self.headers, bytes(self.body)))
-
-    def fail(self, error: HTTP2Error) -> None:
-        # Once the headers have arrived, the peer has decided.
-        self.finish() if self.status else self.answer.set(error)
 
 
 class Connection:
@@ -83,11 +59,14 @@ class Connection:
         self._max_response = max_response
         self._on_change = on_change
         self._h2 = Protocol()
-        self._exchanges: dict[int, _Exchange] = {}
+        self._pace = Pace(_STRETCH)
+        self._exchanges: dict[int, Exchange] = {}
         #: Those whose first frames the socket has not been given yet.
-        self._unwritten: list[_Exchange] = []
+        self._unwritten: list[Exchange] = []
         #: Those whose body waits for the peer's flow control window.
-        self._blocked: deque[_Exchange] = deque()
+        self._blocked: deque[Exchange] = deque()
+        #: Whether it may have grown since the last attempt.
+        self._has_room = False
         self._taken = 0
         self._limit = 1
         #: Whether an answer has shown that the peer accepts our credentials.
@@ -130,24 +109,33 @@ class Connection:
             self._end("the connection was closed")
         self._on_change()
 
-    def request(self, headers: list[HeaderTuple | tuple[bytes, bytes]], body: bytes) -> Response:
+    def request(
+        self,
+        headers: list[HeaderTuple | tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        deadline: Timeout | None = None,
+    ) -> Response:
         """Make one request in a slot that was reserved, and wait for its answer.
 
         There is no time limit: the caller sets one with :class:`gevent.Timeout`. If that, or
         anything else, interrupts the wait, the stream is reset.
 
+        :param deadline: the caller's; if it finds the headers here, they are the answer.
         :raises NotStarted: the slot has become useless: reserve another one.
         :raises HTTP2Error: there will be no answer.
         """
-        exchange: _Exchange | None = None
+        exchange: Exchange | None = None
         try:
             self._settle()
             exchange = self._start(headers, body)
             answer = exchange.answer.get()
-        except BaseException:
+        except BaseException as interrupt:
             if exchange is not None:
                 self._cancel(exchange)
-            raise
+            if exchange is None or not exchange.status or interrupt is not deadline:
+                raise
+            answer = exchange.response()
         finally:
             self.release()
         if isinstance(answer, HTTP2Error):
@@ -184,7 +172,7 @@ class Connection:
             gevent.sleep(0.001)
         self._last_used = now
 
-    def _start(self, headers: Iterable[Any], body: bytes) -> _Exchange:
+    def _start(self, headers: Iterable[Any], body: bytes) -> Exchange:
         if self.is_closing:
             raise NotStarted("goaway", "the connection is closing", reason=self.goaway_reason)
         if len(self._exchanges) >= self._limit:
@@ -201,14 +189,15 @@ class Connection:
         if not self._is_watched:
             self._is_watched = True
             gevent.spawn(self._watch)
-        exchange = self._exchanges[stream_id] = _Exchange(stream_id, body)
+        self._h2.allowance.add_request()
+        exchange = self._exchanges[stream_id] = Exchange(stream_id, body)
         self._unwritten.append(exchange)
         if body:
             self._send_body(exchange)
         self._flush()
         return exchange
 
-    def _send_body(self, exchange: _Exchange) -> None:
+    def _send_body(self, exchange: Exchange) -> None:
         """Send as much of the body as flow control allows; the rest waits."""
         h2, stream_id = self._h2, exchange.stream_id
         while exchange.unsent:
@@ -220,6 +209,7 @@ class Connection:
             h2.send_data(stream_id, part, end_stream=not exchange.unsent)
 
     def _unblock(self) -> None:
+        self._has_room = False
         blocked, self._blocked = self._blocked, deque()
         for exchange in blocked:
             # h2 may already know that the stream has ended, from an event that we handle later.
@@ -227,7 +217,7 @@ class Connection:
                 if exchange.stream_id in self._exchanges:
                     self._send_body(exchange)
 
-    def _cancel(self, exchange: _Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
+    def _cancel(self, exchange: Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         if self._exchanges.pop(exchange.stream_id, None) and not self.is_closed:
             with suppress(ProtocolError):
                 self._h2.reset_stream(exchange.stream_id, code)
@@ -259,8 +249,13 @@ class Connection:
         try:
             while data := self._receive():
                 self.heard = time.monotonic()
-                for event in self._h2.receive_data(data):
-                    self._handle(event)
+                for found, size in self._h2.frames(data):
+                    gained = True in [self._handle(event) for event in found]
+                    if not gained:
+                        self._h2.waste(size)
+                    self._pace.breathe(gained=gained)
+                if self._has_room:
+                    self._unblock()
                 self._flush()
                 if self.is_closing and not self._taken:
                     break
@@ -281,22 +276,24 @@ class Connection:
         """
         try:
             with Timeout(PING_AFTER, _Silence):
-                return bytes(self._sock.recv(_BLOCK))
+                return self._pace.read(self._sock.recv, _BLOCK)
         except _Silence:
             self._h2.ping(b"pushjobs")
             self._flush()
         with Timeout(PING_TIMEOUT, TimeoutError("the peer does not react")):
-            return bytes(self._sock.recv(_BLOCK))
+            return self._pace.read(self._sock.recv, _BLOCK)
 
     def _watch(self) -> None:
-        """As long as requests wait, send a PING after a second of silence, and end the connection
-        if there is no reaction."""
+        """As long as requests wait, leave bodies that do not end, send a PING after a second of
+        silence, and end the connection if there is no reaction."""
         pinged = 0.0
         while True:
             gevent.sleep(_WATCH_EVERY)
             if self.is_closed or not self._exchanges:
                 break
             now = time.monotonic()
+            for late in [one for one in self._exchanges.values() if one.is_late(now)]:
+                self._cut(late)
             since = max(self.heard, self.busy_since)
             if now - since < IMPATIENT_AFTER:
                 continue
@@ -317,29 +314,33 @@ class Connection:
         with suppress(OSError), Timeout(1, TimeoutError):
             self._sock.sendall(self._h2.data_to_send())
 
-    def _handle(self, event: events.Event) -> None:
+    def _handle(self, event: events.Event) -> bool:
+        """Return whether an answer has come further."""
         match event:
             case events.ResponseReceived():
                 if exchange := self._exchanges.get(event.stream_id):
-                    exchange.headers = dict(event.headers)
-                    exchange.status = int(exchange.headers[b":status"])
+                    exchange.decide(dict(event.headers), self.heard)
+                    return True
             case events.StreamEnded():
                 if exchange := self._exchanges.pop(event.stream_id, None):
                     self._answered(exchange)
+                    return True
             case events.DataReceived():
-                self._collect(event)
+                return self._collect(event)
             case events.StreamReset():
                 if exchange := self._exchanges.pop(event.stream_id, None):
-                    exchange.fail(_reset(event.error_code))
+                    exchange.reset(refused=event.error_code == ErrorCodes.REFUSED_STREAM)
+                    return True
             case events.ConnectionTerminated():
                 self._drain(event)
             case events.RemoteSettingsChanged():
                 self._set_limit()
-                self._unblock()
+                self._has_room = True
             case events.WindowUpdated():
-                self._unblock()
+                self._has_room = True
+        return False
 
-    def _answered(self, exchange: _Exchange) -> None:
+    def _answered(self, exchange: Exchange) -> None:
         if exchange.unsent:
             # An early answer: the peer does not need the rest.
             with suppress(ProtocolError):
@@ -354,16 +355,20 @@ class Connection:
             self._limit = min(self._h2.remote_settings.max_concurrent_streams, MAX_STREAMS)
             self._on_change()
 
-    def _collect(self, event: events.DataReceived) -> None:
+    def _cut(self, exchange: Exchange) -> None:
+        """Reset a stream that has brought its headers, and do without the rest."""
+        self._cancel(exchange)
+        exchange.unsent = b""
+        self._answered(exchange)
+
+    def _collect(self, event: events.DataReceived) -> bool:
         self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
         exchange = self._exchanges.get(event.stream_id)
         if exchange is None:
-            return
-        room = self._max_response - len(exchange.body)
-        exchange.body += (event.data or b"")[:room]
-        if len(event.data or b"") > room:
-            self._cancel(exchange)
-            exchange.finish()
+            return False
+        if not exchange.take(event.data or b"", self._max_response):
+            self._cut(exchange)
+        return bool(event.data)
 
     def _drain(self, event: events.ConnectionTerminated) -> None:
         """Obey a GOAWAY: start nothing new, and fail what the peer will not process."""
@@ -391,9 +396,3 @@ class Connection:
         if gevent.getcurrent() is not self._reader:
             self._reader.kill(block=False)
         self._on_change()
-
-
-def _reset(code: int | None) -> HTTP2Error:
-    if code == ErrorCodes.REFUSED_STREAM:
-        return Unprocessed("refused_stream", "the peer refused the stream")
-    return Lost("stream_reset", "the peer reset the stream")

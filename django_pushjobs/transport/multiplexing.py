@@ -13,8 +13,9 @@ from gevent.event import AsyncResult
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
 from .dialer import Dialer
-from .http2 import Connection, Response
+from .http2 import Connection
 from .http2_errors import ConnectFailed, Lost, NotStarted, TimedOut, Unprocessed
+from .http2_exchange import Response
 from .proxy import proxy_for
 from .tls import tls_context
 
@@ -111,7 +112,7 @@ class Multiplexer:
                 connection = None
                 connection = pool.take()
                 try:
-                    return connection.request(fields, body)
+                    return connection.request(fields, body, deadline=deadline)
                 except NotStarted:
                     continue
                 except Unprocessed:

@@ -17,7 +17,8 @@ from .requests import USER_AGENT
 
 #: Instead of a URL: use the proxy that the environment names, if any.
 ENVIRONMENT: Final = "environment"
-#: Bytes; the most that the status line and the headers of an answer to CONNECT may have.
+#: Bytes; the most that an answer to CONNECT may have up to the end of its headers, interim answers
+#: included.
 MAX_HEAD: Final = 8_192
 
 #: RFC 9112, section 4, and as section 2.2 recommends, a line may end without a CR.
@@ -124,11 +125,12 @@ def _status(sock: socket) -> int:
 
     :raises ProxyFailed: it is cut off or too long.
     """
-    head = b""
-    while len(head) < MAX_HEAD:
-        seen = sock.recv(MAX_HEAD - len(head), MSG_PEEK)
+    head, room = b"", MAX_HEAD
+    while room > 0:
+        seen = sock.recv(room, MSG_PEEK)
         end = _HEAD_END.search(head + seen)
-        head += sock.recv(len(seen) if end is None else end.end() - len(head))
+        part = sock.recv(len(seen) if end is None else end.end() - len(head))
+        head, room = head + part, room - len(part)
         if end is not None:
             line = _STATUS_LINE.match(head)
             status = int(line[1]) if line else 0

@@ -116,6 +116,8 @@ class Peer:
     script: deque[Reply] = field(default_factory=deque)
     #: Chooses the reply to a valid request; None: 200.
     draw: Callable[[], Reply | None] | None = None
+    #: Chooses the reply to a valid request by its device token; None: 200.
+    choose: Callable[[str], Reply | None] | None = None
     #: SETTINGS_MAX_CONCURRENT_STREAMS of new connections.
     max_streams: int = 1_000
     silent: bool = False
@@ -383,6 +385,8 @@ class _Connection(asyncio.Protocol):
         reply: Reply = peer.script.popleft() if peer.script else peer.judge(headers, bytes(body))
         if reply == OK and peer.draw is not None:
             reply = peer.draw() or OK
+        if reply == OK and peer.choose is not None:
+            reply = peer.choose(headers[":path"].removeprefix("/3/device/")) or OK
         peer.replies[reply.reason or "OK" if isinstance(reply, Answer) else repr(reply)] += 1
         if peer.keep:
             peer.received.append(

@@ -198,13 +198,16 @@ def violations(message: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def tls(directory: Path) -> tuple[ssl.SSLContext, str]:
-    """Return a server's context and the file of the authority to trust."""
+def tls(directory: Path, *names: str) -> tuple[ssl.SSLContext, str]:
+    """Return a server's context and the file of the authority to trust.
+
+    :param names: further hosts that the server is.
+    """
     authority = trustme.CA()
     ca_file = directory / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    authority.issue_cert("127.0.0.1", "localhost", *names).configure_cert(context)
     return context, str(ca_file)
 
 

@@ -30,13 +30,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``reset`` resets the connection instead; ``late`` is a delay in seconds."""
+    """``late`` is a delay in seconds. Instead of answering, ``reset`` resets the connection,
+    ``silent`` says nothing, and ``raw`` is written as it is, after which the connection is closed.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     reset: bool = False
     late: float = 0.0
+    silent: bool = False
+    raw: bytes = b""
 
 
 def as_json(status: int, told: object, **headers: str) -> Reply:
@@ -45,6 +49,7 @@ def as_json(status: int, told: object, **headers: str) -> Reply:
 
 
 RESET = Reply(reset=True)
+SILENCE = Reply(silent=True)
 
 Service = Callable[[Request], Reply]
 
@@ -75,6 +80,8 @@ class _Connection(asyncio.Protocol):
         del self.buffer[: start + size]
         method, path, _ = line.split(" ")
         reply = self.service(Request(method, path, headers, body))
+        if reply.silent:
+            return
         wait = self.latency + reply.late
         if wait:
             asyncio.get_running_loop().call_later(wait, self.answer, reply)
@@ -84,6 +91,10 @@ class _Connection(asyncio.Protocol):
     def answer(self, reply: Reply) -> None:
         if reply.reset:
             self.transport.abort()
+            return
+        if reply.raw:
+            self.transport.write(reply.raw)
+            self.transport.close()
             return
         lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, 'Whatever')}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]

@@ -145,20 +145,25 @@ class PushService:
     #: Authorization headers that were verified, with their claims.
     authorizations: dict[str, Any] = field(default_factory=dict)
     calls: int = 0
+    host: str = "127.0.0.1"
     port: int = 0
 
     @property
     def origin(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     def subscribe(self) -> str:
         browser = Browser(f"/push/{token_urlsafe(32)}")
         self.browsers[browser.path] = browser
         return browser.subscription(self.origin)
 
+    def browser_of(self, path: str) -> Browser | None:
+        """Return whose subscription a path is."""
+        return self.browsers.get(path)
+
     def __call__(self, request: Request) -> Reply:
         self.calls += 1
-        browser = self.browsers.get(request.path)
+        browser = self.browser_of(request.path)
         if browser is None:
             return Reply(404)
         headers = dict(request.headers)

@@ -25,7 +25,7 @@ NAMES = {
     "jobs": ("run_push_request", "call_endpoint"),
     "backends": (
         *("BasePushBackend", "Message", "Target", "Outcome", "OutcomeClass", "accepted"),
-        "backends",
+        *("Scope", "backends"),
     ),
     "backends.locmem": ("LocMemBackend", "Pushed", "clear", "outbox", "script"),
     "recipients": ("BaseResolver", "AddressResolver", "RegisteredAddress"),

@@ -164,7 +164,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @operations.retry
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **kwargs: Any) -> Response:
-        return self._accepted(services.retry(self.get_object().pk))
+        return self._accepted(services.retry(self.get_object().pk, admission=self.admission))
 
     @operations.events_of_one
     @action(detail=True, url_path="events", url_name="events-of-one")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from django_pushjobs.callbacks import endpoints, sender
@@ -93,6 +96,27 @@ def test_a_client_has_so_many_endpoints_at_most(
     register(acme, "http://127.0.0.1/")
     refused = problem(acme.call("post", ENDPOINTS, {"url": "http://127.0.0.1/"}))
     assert (refused["status"], refused["errors"][0]["code"]) == (409, "too_many")
+
+
+def test_calls_at_the_same_time_register_no_more(
+    acme: ThirdParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "MAX_ENDPOINTS", 5)
+    together = threading.Barrier(12)
+
+    def call(number: int) -> int:
+        try:
+            together.wait()
+            body = {"url": f"http://127.0.0.1/{number}"}
+            status: int = acme.call("post", ENDPOINTS, body).status_code
+            return status
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        statuses = list(pool.map(call, range(12)))
+    assert statuses.count(201) == CallbackEndpoint.objects.count() == 5
+    assert statuses.count(409) == 7
 
 
 def test_change_and_delete(acme: ThirdParty, receiver: Provider) -> None:

@@ -127,6 +127,23 @@ def test_unfinished_push_requests(acme: ThirdParty) -> None:
     assert acme.post(body=ONE).status_code == 202
 
 
+def test_a_retry_counts_like_a_submission(acme: ThirdParty) -> None:
+    limit(acme, daily_quota=2, max_unfinished=1)
+    first = acme.post(body=ONE).json()
+    PushRequest.objects.update(status=Status.FAILED, finished_at=timezone.now())
+    publish([Change.of(row) for row in PushRequest.objects.all()])
+    assert publisher().flush(10)
+    assert acme.post(f"{first['id']}/retry").status_code == 202
+    exceeded(acme.post(body=ONE), "unfinished")
+    # What cannot be retried takes nothing.
+    assert acme.post(f"{first['id']}/retry").status_code in (409, 429)
+    PushRequest.objects.update(status=Status.FAILED, finished_at=timezone.now())
+    publish([Change.of(row) for row in PushRequest.objects.all()])
+    assert publisher().flush(10)
+    exceeded(acme.post(f"{first['id']}/retry"), "day")
+    assert PushRequest.objects.get().status == Status.FAILED
+
+
 def test_what_ended_while_redis_was_away_makes_room_too(acme: ThirdParty) -> None:
     limit(acme, max_unfinished=2)
     for _ in range(2):

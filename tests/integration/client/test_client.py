@@ -223,3 +223,27 @@ def test_nobody_answers(acme: ThirdParty, line: Line, pauses: list[float]) -> No
         with pytest.raises(Unavailable):
             client.submit(["token"])
     assert pauses == []
+
+
+@pytest.mark.parametrize("limit", ["MAX_ANSWER", "timeout"])
+def test_an_answer_that_never_ends_is_none(
+    acme: ThirdParty, line: Line, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    given = []
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                given.append(1)
+                yield bytes(1_000)
+
+    if limit == "MAX_ANSWER":
+        monkeypatch.setattr("django_pushjobs.client.http.MAX_ANSWER", 10_000)
+    timeout = 30 if limit == "MAX_ANSWER" else 0.1
+    line.faults.append(lambda: httpx.Response(200, stream=Endless()))
+    with (
+        PushClient(URL, acme.secret, transport=line, patience=0, timeout=timeout) as client,
+        pytest.raises(Unreachable),
+    ):
+        client.get("x")
+    assert limit == "timeout" or len(given) == 11

@@ -10,11 +10,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from django_pushjobs import relay, services
-from django_pushjobs.backends.outcomes import Scope
+from django_pushjobs.backends import Scope
 from django_pushjobs.delivery.attempts import deliver
 from django_pushjobs.devices import register
 from django_pushjobs.limits import breaker
-from django_pushjobs.models import Delivery, Pause, PushRequest
+from django_pushjobs.models import ApiClient, Delivery, Pause, PushRequest
 from django_pushjobs.states import Status
 from tests.support.scripted import ENTRY, Scripted, begin, everything_is_due, outcome, probe_is_due
 
@@ -82,6 +82,45 @@ def test_addresses_of_one_user_pause_nothing(django_user_model: type[User]) -> N
     deliver(services.submit(recipients=[{"user": user.pk}]).pk)
     assert Scripted.pushed == addresses
     assert not Pause.objects.exists()
+
+
+def test_what_one_client_names_pauses_it_alone() -> None:
+    acme, other = (ApiClient.objects.create(name=name) for name in ("acme", "other"))
+    refuse("a", "b", "c", "d")
+    for address in "ab":
+        deliver(submit(address, client=acme).pk)
+    assert Pause.objects.get().client_id == acme.pk
+    begin()
+    assert deliver(submit("c", client=acme).pk) is None
+    # Of others nobody knows yet.
+    assert deliver(submit("good").pk) is Status.SUCCEEDED
+    assert not Pause.objects.exists()
+    for address in "ab":
+        deliver(submit(address, client=acme).pk)
+    begin()
+    assert deliver(submit("d", client=other).pk) is Status.PENDING
+    assert set(Pause.objects.values_list("client_id", flat=True)) == {0, acme.pk}
+    begin()
+    assert deliver(submit("c", client=other).pk) is None
+    assert deliver(submit("c").pk) is None
+
+
+def test_a_client_that_is_paused_waits_and_the_others_are_enqueued() -> None:
+    acme, other = (ApiClient.objects.create(name=name) for name in ("acme", "other"))
+    refuse("a", "b")
+    for address in "ab":
+        deliver(submit(address, client=acme).pk)
+    begin()
+    later = timezone.now() + timedelta(hours=1)
+    rows = [submit("c", client=client, send_at=later) for client in (acme, other, None)]
+    everything_is_due()
+    assert relay.sweep().enqueued == 2
+    assert {row.pk for row in PushRequest.objects.filter(status=Status.QUEUED)} == {
+        rows[1].pk,
+        rows[2].pk,
+    }
+    probe_is_due()
+    assert relay.sweep().enqueued == 1
 
 
 def test_what_two_owners_meet_pauses_after_a_notice() -> None:

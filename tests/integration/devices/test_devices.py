@@ -256,7 +256,7 @@ class TestVerdicts:
 
     def test_only_a_push_that_is_accepted_ends_such_a_pause(self, anna: User) -> None:
         register(anna, "a")
-        breaker.pause(("locmem", ""), breaker.DEAD_WAVE, "", using="default")
+        breaker.pause(breaker.Place("locmem"), breaker.DEAD_WAVE, "", using="default")
         for result, is_over in ((GONE, False), (Outcome(kind=OutcomeClass.OK), True)):
             row = services.submit(recipients=["a"])
             Pause.objects.update(probe=row.pk)

@@ -16,8 +16,7 @@ import jwt
 import pytest
 from h2.errors import ErrorCodes
 
-from django_pushjobs.transport import http2
-from django_pushjobs.transport.http2 import Response
+from django_pushjobs.transport import http2, http2_exchange
 from django_pushjobs.transport.http2_errors import (
     ConnectFailed,
     HTTP2Error,
@@ -25,6 +24,7 @@ from django_pushjobs.transport.http2_errors import (
     TimedOut,
     Unprocessed,
 )
+from django_pushjobs.transport.http2_exchange import Response
 from django_pushjobs.transport.multiplexing import Multiplexer
 from tests.support.apns import (
     KEY_ID,
@@ -421,3 +421,24 @@ def eventually_in_gevent(fact: Any) -> None:
     while not fact():
         assert time.monotonic() < deadline
         gevent.sleep(0.01)
+
+
+def test_headers_that_a_deadline_finds_are_the_answer(
+    peer: Peer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body is late, and there is no time left to wait for it."""
+    client.post()
+    monkeypatch.setattr(http2_exchange, "BODY_TIME", 1_000.0)
+    (connection,) = client.requests._pool().connections
+    client.timeout = 0.3
+    peer.script.append(Hang())
+    posting = gevent.spawn(client.post)
+    eventually_in_gevent(lambda: bool(connection._exchanges))
+    (exchange,) = connection._exchanges.values()
+    exchange.decide({b":status": b"410"}, time.monotonic())
+    assert posting.get().status == 410
+    assert not connection._exchanges
+    peer.script.append(Hang())
+    with pytest.raises(TimedOut):
+        client.post()
+    assert peer.connections == 1

@@ -169,6 +169,7 @@ FAILURES: dict[str, tuple[Answer, str]] = {
     "silence": (silence, "connect_timeout"),
     "silence midway": (raw(b"HTTP/1.1 200 OK\r\n", then=silence), "connect_timeout"),
     "1xx for ever": (raw(b"HTTP/1.1 102 Wait\r\n\r\n" * 9, then=silence), "connect_timeout"),
+    "1xx, too many": (raw(b"HTTP/1.1 102 Wait\r\n\r\n" * 999, then=silence), "proxy_failed"),
     "too long": (raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD, then=silence), "proxy_failed"),
     "200, then closed": (raw(GO_ON, then=close), "connection_lost"),
 }

@@ -163,3 +163,8 @@ def test_development_may_use_http_and_this_machine() -> None:
     assert refused("http://hooks.example/", "10.0.0.1") == "forbidden_address"
     assert refused("http://metadata.example/", "169.254.169.254") == "forbidden_address"
     assert refused("http://2130706433/") == "numeric_host"
+
+
+def test_a_name_server_that_gives_thousands_of_addresses() -> None:
+    resolver = Resolver([f"8.8.{number // 256}.{number % 256}" for number in range(4_000)])
+    assert len(destinations.resolve("many.example", 443, lookup=resolver)) == 64
