@@ -2,6 +2,7 @@
 # `make docs` builds the documentation as HTML.
 # `make bench` measures it beside its peers and writes docs/explanation/benchmarks.rst.
 # `make chaos` breaks what can break, and counts what came of 10,000 push requests.
+# `make audit` looks for known vulnerabilities, risky code, and licences that are not allowed.
 # A machine with Python and make is enough; Valkey and PostgreSQL come as wheels.
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ ARGS ?=
 DATABASE_TESTS := tests/integration tests/live/worker/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-mariadb lint docs bench chaos soak clean
+.PHONY: run test test-mariadb lint audit docs bench chaos soak clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
@@ -38,6 +39,9 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+
+audit: $(VENV)/.installed
+	@$(BIN)/python .ci/audit.py
 
 # Every warning is an error, and nothing is fetched.
 docs: $(VENV)/.installed

@@ -55,6 +55,8 @@ EXTRAS["dev"] = [
     *EXTRAS["webpush"],
     *EXTRAS["fcm"],
     *EXTRAS["docs"],
+    # make audit
+    "bandit[toml]",
     "build",
     "codespell",
     "dj-database-url",
@@ -68,6 +70,8 @@ EXTRAS["dev"] = [
     "mypy",
     "nox",
     "openapi-python-client",
+    "pip-audit",
+    "pip-licenses",
     "psutil",
     "pymysql",
     "pytest",
@@ -120,7 +124,11 @@ setup(
         "Django>=5.2",
         # Bounds from above are explained in docs/explanation/versioning.rst.
         "django-rq>=4.2,<5",
-        # Private names of it are overridden and read, and the same records written.
+        # What is used of it privately, and any minor release may change: the records of jobs,
+        # executions and registries (worker/scripts.py, broker/queues.py); Worker._dequeue_strategy,
+        # _exc_handlers, _finalize_failure, _finalize_success, _ordered_queues, _stopped_job_id,
+        # _stop_requested and _shutdown_requested_date; Job._data, _dependency_ids, _result, _status
+        # and the names of its callbacks; Execution._job; Queue._prepare_for_queue.
         "rq>=3.0,<3.1",
         # Its parser in C: the worker reads thirty values for each job.
         "redis[hiredis]>=5.0",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.signals import setting_changed
+
+#: The functions of :mod:`.jobs` that RQ calls: for push requests, and for callbacks.
+JOB: Final = "django_pushjobs.jobs.run_push_request"
+CALLBACK_JOB: Final = "django_pushjobs.jobs.call_endpoint"
 
 
 def _default_backends() -> Mapping[str, Mapping[str, Any]]:
@@ -42,6 +46,8 @@ class Conf:
     DEAD_WAVE_SHARE: float = 0.5
     #: priority -> name of a queue in RQ_QUEUES
     QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
+    #: queue -> dotted names of functions, besides ours, that jobs on it may call
+    ALLOWED_JOBS: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: how long one job may run before it is interrupted
     JOB_TIMEOUT: int = 180
     #: how long RQ keeps a finished job; the row has the truth, so briefly
@@ -113,6 +119,18 @@ class Conf:
     IDEMPOTENCY_TTL: int = 86_400
     #: let payloads and addresses reach Sentry
     SENTRY_SEND_PAYLOADS: bool = False
+
+    def allowed_jobs(self, queue: str) -> frozenset[str] | None:
+        """Return what jobs on ``queue`` may call, or None if that is anything.
+
+        A queue is restricted if it is one of ours, or if ``ALLOWED_JOBS`` names it.
+        """
+        ours = queue == self.CALLBACK_QUEUE or queue in self.QUEUES.values()
+        if not ours and queue not in self.ALLOWED_JOBS:
+            return None
+        return frozenset(
+            (*((JOB, CALLBACK_JOB) if ours else ()), *self.ALLOWED_JOBS.get(queue, ()))
+        )
 
 
 KEYS = frozenset(f.name for f in fields(Conf))

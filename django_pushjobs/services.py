@@ -112,8 +112,8 @@ def retry(request_id: UUID, *, admission: Admission | None = None) -> PushReques
     :raises LimitExceeded: the client has reached a limit.
     """
     using = router.db_for_write(PushRequest)
-    requests = PushRequest.objects.using(using).filter(pk=request_id)
-    row = requests.get()
+    named = PushRequest.objects.using(using).filter(pk=request_id)
+    row = named.get()
     admitted = admission.submission([row]) if admission is not None else nullcontext()
     afresh = {
         "error_code": "",
@@ -125,8 +125,8 @@ def retry(request_id: UUID, *, admission: Admission | None = None) -> PushReques
         "enqueues": F("enqueues") + 1,
     }
     with admitted, transaction.atomic(using=using):
-        moved = requests.filter(status__in=RETRYABLE).transition(Status.QUEUED, **afresh)
-        row = requests.get()
+        moved = named.filter(status__in=RETRYABLE).transition(Status.QUEUED, **afresh)
+        row = named.get()
         if not moved:
             raise InvalidTransition("retry", row.status)
         row.deliveries.filter(status__in=UNSUCCESSFUL).update(

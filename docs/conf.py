@@ -62,6 +62,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|django|uuid)\..*"),
     ("py:exc", r"\w+\.DoesNotExist"),
     ("py:data", r"([\w.]+\.)?[A-Z_]+"),
+    # What only the API passes to a service.
+    ("py:class", r"django_pushjobs\.limits\..*"),
 ]
 
 

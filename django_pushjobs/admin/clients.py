@@ -31,7 +31,10 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
     list_filter = ("is_active",)
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "is_active", "may_set_callback_url", "created")}),
+        (
+            None,
+            {"fields": ("name", "is_active", "may_set_callback_url", "may_broadcast", "created")},
+        ),
         (
             gettext_lazy("Limits"),
             {

@@ -133,6 +133,15 @@ class BasePushBackend:
         """
         return address
 
+    def reaches_many(self, address: str) -> bool:
+        """Return whether ``address`` is not one device, but whoever has subscribed to something.
+
+        Users cannot register such an address as a device of theirs, and third parties can name one
+        only if their client may broadcast. Called for every address that a device has registered;
+        must not raise.
+        """
+        return False
+
     def origin_of(self, address: str) -> str | None:
         """Return which provider ``address`` leads to, if addresses lead to different ones.
 

@@ -128,9 +128,14 @@ class FCMBackend(BasePushBackend):
 
     def problem_with(self, address: str) -> str | None:
         kind, value = next(iter(_address(address).items()))
-        if kind == "token" and not _TOKEN.fullmatch(value):
+        # A token that looks like a topic would have the same canonical form.
+        if kind == "token" and not (_TOKEN.fullmatch(value) and _address(value) == {kind: value}):
             return "is not a registration token"
         return None
+
+    def reaches_many(self, address: str) -> bool:
+        """Return whether it is a topic or a condition."""
+        return "token" not in _address(address)
 
     def canonical(self, address: str) -> str:
         """Return a token without ``token:``, which may stand before it."""

@@ -27,7 +27,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException as JobTimeout
 from rq.utils import str_to_date
 
-from ..conf import conf
+from ..conf import CALLBACK_JOB, JOB, conf
 from ..states import Priority
 
 __all__ = [
@@ -53,9 +53,6 @@ LIVES = 10
 #: Jobs that are enqueued in one call: Redis serves nobody else in the meantime.
 BATCH = 500
 
-JOB = "django_pushjobs.jobs.run_push_request"
-
-CALLBACK_JOB = "django_pushjobs.jobs.call_endpoint"
 #: Seconds; the job ends by itself long before.
 CALLBACK_JOB_TIMEOUT = 120
 #: Seconds after which a job that has not started counts as lost.

@@ -35,7 +35,8 @@ def next_attempt(now: datetime, attempts: int, retry_after: float | None) -> dat
     """Return when to try an event again after its ``attempts``-th failure, or None to give up."""
     if attempts >= len(SCHEDULE):
         return None
-    delay = SCHEDULE[attempts] * random.uniform(1, 1 + JITTER)  # noqa: S311
+    # Jitter spreads load; nobody gains by guessing it.
+    delay = SCHEDULE[attempts] * random.uniform(1, 1 + JITTER)  # noqa: S311 # nosec B311
     if retry_after is not None:
         delay = max(delay, min(retry_after, MAX_RETRY_AFTER))
     return now + timedelta(seconds=delay)

@@ -16,7 +16,7 @@ from django.core.checks import CheckMessage, Error, register
 from ..conf import Conf
 from .backends import wrong_backends, wrong_default, wrong_device_backends, wrong_test_backend
 from .project import fragile_sqlite, insecure_destinations, missing_apps, naive_times
-from .queues import wrong_queues
+from .queues import wrong_allowed_jobs, wrong_queues
 from .resolvers import wrong_resolvers
 from .values import RANGES, unknown_keys, wrong_values, wrong_waits
 
@@ -57,6 +57,9 @@ def check_settings(
     if "QUEUES" not in wrong:
         callback_queue = "" if "CALLBACK_QUEUE" in wrong else values["CALLBACK_QUEUE"]
         messages += wrong_queues(values["QUEUES"], callback_queue)
+        if "ALLOWED_JOBS" not in wrong:
+            ours = [callback_queue, *values["QUEUES"].values()]
+            messages += wrong_allowed_jobs(values["ALLOWED_JOBS"], ours)
     if not wrong.keys() & {"RETRY_BASE", "RETRY_CAP"}:
         messages += wrong_waits(values["RETRY_BASE"], values["RETRY_CAP"])
     return messages

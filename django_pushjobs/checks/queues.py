@@ -1,9 +1,9 @@
-"""Checks of the queues that ``QUEUES`` and ``CALLBACK_QUEUE`` name."""
+"""Checks of the queues that ``QUEUES``, ``CALLBACK_QUEUE`` and ``ALLOWED_JOBS`` name."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -45,6 +45,39 @@ def wrong_queues(queues: Mapping[Any, Any], callback_queue: str) -> Iterator[Che
             )
         else:
             yield from _wrong_queue(queue, rq_queues[queue])
+
+
+def wrong_allowed_jobs(allowed: Mapping[Any, Any], ours: Sequence[Any]) -> Iterator[CheckMessage]:
+    """Yield what is wrong with ``ALLOWED_JOBS``.
+
+    :param ours: the names of our queues, whose entries in ``RQ_QUEUES`` are checked elsewhere.
+    """
+    rq_queues = getattr(settings, "RQ_QUEUES", None)
+    for queue, names in allowed.items():
+        where = f"PUSHJOBS['ALLOWED_JOBS'][{queue!r}]"
+        if not isinstance(names, list | tuple) or not all(map(_is_dotted, names)):
+            yield Error(
+                f"{where} must be a list of dotted names of functions.",
+                hint='Such as ["shop.jobs.remind"].',
+                id="django_pushjobs.E021",
+            )
+        entry = rq_queues.get(queue) if isinstance(rq_queues, dict) else None
+        if not isinstance(entry, dict):
+            yield Error(
+                f"{where} is for a queue that is not in RQ_QUEUES.",
+                hint="Jobs are taken off queues in RQ_QUEUES only.",
+                id="django_pushjobs.E021",
+            )
+        elif queue not in ours and not _writes_json(entry.get("SERIALIZER")):
+            yield Error(
+                f"{where} is for a queue that does not use a JSON serializer.",
+                hint="Whoever can write a pickled job can run anything before its name is read.",
+                id="django_pushjobs.E021",
+            )
+
+
+def _is_dotted(name: Any) -> bool:
+    return isinstance(name, str) and "." in name and all(map(str.isidentifier, name.split(".")))
 
 
 def _hashable(value: Any) -> Any:

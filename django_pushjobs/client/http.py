@@ -217,7 +217,9 @@ class PushClient:
                 retry_after = _retry_after(answer)
                 error = error_for(Problem.of(answer.status_code, _json(answer)), retry_after)
                 retryable = _is_retryable(answer.status_code, retry_after)
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+            # Jitter spreads load; nobody gains by guessing it.
+            jitter = random.uniform(0.5, 1)  # noqa: S311 # nosec B311
+            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * jitter
             pause = max(retry_after or 0.0, backoff)
             if not retryable or time.monotonic() + pause > deadline:
                 raise error

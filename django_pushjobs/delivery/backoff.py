@@ -19,7 +19,9 @@ def backoff(attempt: int, *, base: float, cap: float) -> float:
     :param base: seconds, the ceiling after the first failure; it doubles with each further one.
     :param cap: seconds, the ceiling that is never passed.
     """
-    return random.uniform(0, min(cap, base * 2 ** min(attempt - 1, 32)))  # noqa: S311
+    ceiling = min(cap, base * 2 ** min(attempt - 1, 32))
+    # Jitter spreads load; nobody gains by guessing it.
+    return random.uniform(0, ceiling)  # noqa: S311 # nosec B311
 
 
 def next_attempt(
@@ -46,4 +48,5 @@ def next_attempt(
 
 def soon(now: datetime) -> datetime:
     """Return when to come back after there was no room; not all at once."""
-    return now + timedelta(seconds=random.uniform(*NO_ROOM))  # noqa: S311
+    # Jitter spreads load; nobody gains by guessing it.
+    return now + timedelta(seconds=random.uniform(*NO_ROOM))  # noqa: S311 # nosec B311

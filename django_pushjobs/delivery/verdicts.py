@@ -55,7 +55,9 @@ class Judge:
         self._paused = paused
         self._now = now
         self._dues: dict[tuple[int, float | None], datetime | None] = {}
-        self._after_probe = timedelta(seconds=random.uniform(*AFTER_PROBE))  # noqa: S311
+        # Jitter spreads load; nobody gains by guessing it.
+        seconds = random.uniform(*AFTER_PROBE)  # noqa: S311 # nosec B311
+        self._after_probe = timedelta(seconds=seconds)
 
     def verdict(self, outcome: Outcome, origin: str | None, attempts: int) -> Verdict:
         """Return what ``outcome`` means.

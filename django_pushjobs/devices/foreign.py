@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 
 from ..recipients import BaseResolver
-from .resolvers import key_problem, pages, slices
+from .resolvers import key_problem, pages, single, slices
 
 
 class ForeignResolver(BaseResolver):
@@ -50,8 +50,8 @@ class ForeignResolver(BaseResolver):
         model = apps.get_model(self.app, name)
         for users in slices(values):
             active = model._default_manager.filter(active=True, user__in=users)
-            for row in pages(active, *self.columns[name]):
-                yield self.address(*row)
+            rows = pages(active, *self.columns[name])
+            yield from single((self.address(*row) for row in rows), backend)
 
     def address(self, *columns: str) -> str:
         """Return the address in the form that our backends expect."""

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 
+from ..backends import backends
 from ..models import Device, DeviceState, DeviceTag
 from ..recipients import BaseResolver, RegisteredAddress
 from .validation import tag_problem
@@ -43,6 +44,16 @@ def slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield values[start : start + NAMED]
 
 
+def single(addresses: Iterable[str], backend: str) -> Iterator[str]:
+    """Yield those of ``addresses`` that reach one device each.
+
+    Whoever got a topic into the table, when its alias led elsewhere or through another app, must
+    not have the messages of a user sent to everybody.
+    """
+    reaches_many = backends[backend].reaches_many
+    return (address for address in addresses if not reaches_many(address))
+
+
 def key_problem(value: Any, model: type[Model]) -> str | None:
     """Return a sentence that says why ``value`` cannot be a primary key of ``model``, or None.
 
@@ -66,9 +77,8 @@ class UserResolver(BaseResolver):
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
         active = Device.objects.filter(backend=backend, state=DeviceState.ACTIVE)
         for users in slices(values):
-            rows = active.filter(user__in=users)
-            for address, registered_at in pages(rows, "address", "registered_at"):
-                yield RegisteredAddress(address, registered_at)
+            rows = pages(active.filter(user__in=users), "address", "registered_at")
+            yield from single((RegisteredAddress(*row) for row in rows), backend)
 
 
 class TagResolver(BaseResolver):
@@ -80,6 +90,5 @@ class TagResolver(BaseResolver):
     def resolve(self, values: Sequence[Any], *, backend: str) -> Iterable[str]:
         tags = DeviceTag.objects.filter(device__backend=backend, device__state=DeviceState.ACTIVE)
         for names in slices(values):
-            rows = tags.filter(name__in=names)
-            for row in pages(rows, "device__address", "device__registered_at"):
-                yield RegisteredAddress(*row)
+            rows = pages(tags.filter(name__in=names), "device__address", "device__registered_at")
+            yield from single((RegisteredAddress(*row) for row in rows), backend)

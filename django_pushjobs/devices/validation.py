@@ -81,6 +81,8 @@ def _address_errors(address: Any, alias: str | None) -> Iterator[FieldError]:
         yield FieldError("/address", "must not contain control characters", "control_characters")
     elif alias is not None and (problem := backends[alias].problem_with(address)):
         yield FieldError("/address", problem, "invalid_address")
+    elif alias is not None and backends[alias].reaches_many(address):
+        yield FieldError("/address", "is not the address of one device", "not_a_device")
 
 
 def tag_problem(tag: Any) -> str | None:

@@ -167,7 +167,8 @@ class Admission:
             logger.warning("Could not give back the quota of a submission that failed: %s", error)
 
     def _rate(self, limit: ClientLimit) -> RateLimit:
-        assert limit.window is not None
+        # For the type checker.
+        assert limit.window is not None  # nosec B101
         name = f"client:{self.client.pk}:{limit.name}"
         return RateLimit(name, limit.quota, limit.window, fixed=limit.name == DAY)
 

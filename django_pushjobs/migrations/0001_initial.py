@@ -72,6 +72,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "may_broadcast",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Its recipients may be topics and conditions, which reach many devices.",
+                        verbose_name="may broadcast",
+                    ),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(
                         default=django.utils.timezone.now, editable=False, verbose_name="created"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
+from ..exceptions import SecretUnreadable
 from .clients import ApiClient
 from .encryption import decrypt
 from .identifiers import time_ordered_uuid
@@ -130,11 +132,13 @@ class CallbackEndpoint(models.Model):
 
         :raises SecretUnreadable: the SECRET_KEY they were encrypted with is no longer known.
         """
-        stored = [self.encrypted_secret]
+        secrets = [decrypt(self.encrypted_secret)]
         expires_at = self.previous_secret_expires_at
         if self.encrypted_previous_secret and expires_at is not None and expires_at > now:
-            stored.append(self.encrypted_previous_secret)
-        return [decrypt(secret) for secret in stored]
+            # Where the key was lost, the secret has been rotated: the new one is enough.
+            with suppress(SecretUnreadable):
+                secrets.append(decrypt(self.encrypted_previous_secret))
+        return secrets
 
     def has_origin_of(self, url: str) -> bool:
         """Whether ``url`` has the same scheme, host and port."""

@@ -61,6 +61,11 @@ class ApiClient(models.Model):
             "A push request may name its own URL, on the same host as one of the endpoints."
         ),
     )
+    may_broadcast = models.BooleanField(
+        _("may broadcast"),
+        default=False,
+        help_text=_("Its recipients may be topics and conditions, which reach many devices."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:

@@ -116,6 +116,20 @@ class Submission:
         if errors := list(self._errors(now or timezone.now())):
             raise InvalidPushRequest(errors)
 
+    def broadcast_errors(self) -> Iterator[FieldError]:
+        """Yield the recipients that are not one device each, for callers who may not name such.
+
+        Call it for a submission that was checked.
+        """
+        backend = backends[self.alias]
+        if type(backend).reaches_many is BasePushBackend.reaches_many:
+            return
+        for index, recipient in enumerate(self.recipients):
+            kind, value = split(recipient)
+            if kind == "address" and backend.reaches_many(value):
+                detail = "reaches many devices, and this client may not broadcast"
+                yield FieldError(f"/recipients/{index}", detail, "not_allowed")
+
     def _errors(self, now: datetime) -> Iterator[FieldError]:
         yield from self._recipient_errors()
         message_errors = [

@@ -140,7 +140,8 @@ class Connection:
             self.release()
         if isinstance(answer, HTTP2Error):
             raise answer
-        assert isinstance(answer, Response)
+        # For the type checker.
+        assert isinstance(answer, Response)  # nosec B101
         return answer
 
     def retire(self) -> None:

@@ -181,7 +181,8 @@ class _Pool:
             raise
         if isinstance(found, Exception):
             raise ConnectFailed(found) from found
-        assert isinstance(found, Connection)
+        # For the type checker.
+        assert isinstance(found, Connection)  # nosec B101
         return found
 
     def close(self) -> None:

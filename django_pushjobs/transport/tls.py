@@ -16,7 +16,10 @@ class _Context(SSLContext):
     def wrap_socket(  # type: ignore[override]
         self, sock: socket, *, server_hostname: str, do_handshake_on_connect: bool
     ) -> TLSSocket:
-        assert not do_handshake_on_connect
+        if do_handshake_on_connect:
+            raise ValueError(
+                "a TLSSocket is connected when it is made, and shakes hands when asked"
+            )
         return TLSSocket(sock, self, server_hostname)
 
 

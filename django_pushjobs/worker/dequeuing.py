@@ -20,9 +20,11 @@ from rq.queue import Queue
 from rq.utils import as_text, now, parse_composite_key
 from rq.worker import WorkerStatus
 
+from ..conf import conf
+from .allowed_jobs import problem_with
 from .pool import Pool
 from .scripts import BATCH, POP
-from .taken import Started, Taken, Unreadable
+from .taken import Started, Taken, Unfit
 
 _STARTED = JobStatus.STARTED.value.encode()
 
@@ -51,6 +53,8 @@ class Dequeuer:
         self.worker = worker
         # A connection of its own: taking one from the pool checks its socket each time.
         self._script = worker.connection.client().register_script(POP)
+        #: What jobs may call, by queue.
+        self._allowed = {queue.name: conf().allowed_jobs(queue.name) for queue in worker.queues}
         #: Execution ids that Redis may use in answers that have not arrived yet.
         self.awaited: set[str] = set()
 
@@ -97,8 +101,10 @@ class Dequeuer:
             # Each queue has its own in RQ_QUEUES; RQ's workers know only one.
             job.serializer = queue.serializer
             self._fill(job, dict(zip(fields[::2], fields[1::2], strict=True)))
+            if problem := problem_with(job, self._allowed.get(queue.name)):
+                return Unfit(job_id, queue, execution, problem)
         except Exception as error:
-            return Unreadable(job_id, queue, execution, error)
+            return Unfit(job_id, queue, execution, f"The job cannot be read: {error!r}")
         execution._job = job
         job.worker_name = worker.name
         job.started_at = job.last_heartbeat = at
@@ -126,25 +132,20 @@ class Dequeuer:
                 pipeline.exists(f"{RQ_KEY_PREFIX}:execution:{composite}")
                 record, is_open = pipeline.execute()
             ours = is_open and as_text(record.get(b"worker_name", b"")) == worker.name
-            if ours and record.get(b"status") == _STARTED and b"data" in record:
-                queue = self._queue_of(as_text(record.get(b"origin", b"")))
+            queue = self._queue_of(as_text(record.get(b"origin", b"")))
+            if ours and queue and record.get(b"status") == _STARTED and b"data" in record:
                 fields: list[Any] = [part for item in record.items() for part in item]
                 found.append(self.restore(queue, execution_id, job_id, fields, now()))
             else:
                 worker.connection.srem(worker.executions_key, composite)
         return found
 
-    def _queue_of(self, name: str) -> Queue:
-        for queue in self.worker.queues:
-            if queue.name == name:
-                return queue
-        worker = self.worker
-        return worker.queue_class(
-            name,
-            connection=worker.connection,
-            job_class=worker.job_class,
-            serializer=worker.serializer,
-        )
+    def _queue_of(self, name: str) -> Queue | None:
+        """Return the queue of that name, or None if jobs are not taken off it here.
+
+        Then nobody knows what they may call, or with which serializer to read them.
+        """
+        return next((queue for queue in self.worker.queues if queue.name == name), None)
 
     @staticmethod
     def _fill(job: Job, fields: dict[bytes, bytes]) -> None:

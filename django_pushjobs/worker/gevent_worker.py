@@ -20,8 +20,10 @@ from rq.registry import StartedJobRegistry
 from rq.utils import now
 from rq.worker import DequeueStrategy, WorkerStatus
 
+from ..conf import conf
 from ..runtime.greenlets import set_slots
 from . import commands
+from .allowed_jobs import guard, problem_with
 from .coroutines import CoroutineThreads
 from .dequeuing import Dequeuer, refuse_own_dequeuing
 from .endings import Abandoned, Killed
@@ -33,7 +35,7 @@ from .recorder import Recorder
 from .resilient_worker import UNREACHABLE, ResilientWorker
 from .scheduler import GreenletScheduler
 from .supervisor.launcher import is_patched
-from .taken import Taken, Unreadable
+from .taken import Taken, Unfit
 from .timeouts import GeventDeathPenalty
 
 #: Seconds after which an idle loop checks the queues although no watcher has seen a job.
@@ -66,6 +68,7 @@ class GeventWorker(ResilientWorker):
         for queue in self.queues:
             refuse_own_dequeuing(type(queue))
             queue.death_penalty_class = self.death_penalty_class
+            guard(queue)
         self.concurrency = concurrency
         pool = self.connection.connection_pool
         # The loop, the recorder, pub/sub, a watcher for each queue, and jobs that go RQ's way.
@@ -251,10 +254,10 @@ class GeventWorker(ResilientWorker):
 
     def start_all(self, batch: Iterable[Taken]) -> None:
         """Run jobs that were taken off their queues, each in a greenlet."""
-        unreadable = []
+        unfit = []
         for taken in batch:
-            if isinstance(taken, Unreadable):
-                unreadable.append(taken)
+            if isinstance(taken, Unfit):
+                unfit.append(taken)
                 continue
             self.taken += 1
             self._state = WorkerStatus.BUSY
@@ -262,7 +265,7 @@ class GeventWorker(ResilientWorker):
             self.running[taken.execution.id] = JobRun(self, self.recorder, taken)
             self._active_at = time.monotonic()
         # By now all jobs are known: this is the first time that other greenlets get their turn.
-        for taken in unreadable:
+        for taken in unfit:
             self._bury(taken)
 
     def job_ended(self, execution_id: str) -> None:
@@ -283,17 +286,17 @@ class GeventWorker(ResilientWorker):
         except UNREACHABLE:
             self._state = WorkerStatus.BUSY if self.running else WorkerStatus.IDLE
 
-    def _bury(self, unreadable: Unreadable) -> None:
-        """Fail a job whose record cannot be read; the worker lives on."""
-        self.log.error("Worker %s: cannot read job %s, failing it", self.name, unreadable.job_id)
-        job = Job(unreadable.job_id, connection=self.connection, serializer=self.serializer)
-        job.origin = unreadable.queue.name
+    def _bury(self, unfit: Unfit) -> None:
+        """Fail a job that is not run, and call nothing that it names; the worker lives on.
+
+        Its record stays as it is: the job can be requeued once the reason is gone.
+        """
+        self.log.error("Worker %s: failing job %s: %s", self.name, unfit.job_id, unfit.reason)
+        job = Job(unfit.job_id, connection=self.connection, serializer=self.serializer)
+        job.origin = unfit.queue.name
         job._data = b""
         self.handle_job_failure(
-            job,
-            unreadable.queue,
-            exc_string=f"The job cannot be read: {unreadable.error!r}",
-            execution=unreadable.execution,
+            job, unfit.queue, exc_string=unfit.reason, execution=unfit.execution
         )
 
     # Signals and commands.
@@ -390,5 +393,8 @@ class GeventWorker(ResilientWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one job here and now, as :class:`rq.SimpleWorker` does."""
         execution: Execution = self.prepare_execution(job)
-        self.perform_job(job, queue, execution)
+        if problem := problem_with(job, conf().allowed_jobs(queue.name)):
+            self._bury(Unfit(job.id, queue, execution, problem))
+        else:
+            self.perform_job(job, queue, execution)
         self.rest()

@@ -119,8 +119,9 @@ class Recorder:
     @staticmethod
     def _fields(finished: Finished) -> Iterator[Any]:
         job, execution = finished.started.job, finished.started.execution
-        assert job.started_at is not None
-        assert job.ended_at is not None
+        # For the type checker.
+        assert job.started_at is not None  # nosec B101
+        assert job.ended_at is not None  # nosec B101
         yield job.id
         yield execution.id
         yield job.origin

@@ -63,16 +63,17 @@ def recover(worker: BaseWorker, fallen: str) -> int:
         job_id, _ = parse_composite_key(composite)
         if origin := connection.hget(Job.key_for(job_id), "origin"):
             by_queue[as_text(origin)].append(composite)
-    queues = {queue.name: queue for queue in worker.queues}
-    for name, composites in by_queue.items():
-        serializer = queues[name].serializer if name in queues else worker.serializer
-        registry = StartedJobRegistry(
-            name, connection, job_class=worker.job_class, serializer=serializer
-        )
+    recovered = 0
+    # Jobs of queues that are not ours are left to those who know how to read them.
+    for queue in worker.queues:
+        if not (composites := by_queue.get(queue.name)):
+            continue
+        registry = StartedJobRegistry(queue=queue, job_class=queue.job_class)
         connection.zadd(registry.key, dict.fromkeys(composites, 0), xx=True)
         registry.cleanup(timestamp=0, exception_handlers=worker._exc_handlers)
+        recovered += len(composites)
     _forget(worker, fallen)
-    return sum(map(len, by_queue.values()))
+    return recovered
 
 
 def _forget(worker: BaseWorker, fallen: str) -> None:

@@ -20,17 +20,20 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A job that was taken off its queue, but whose record makes no sense."""
+class Unfit:
+    """A job that was taken off its queue, but is not run.
+
+    :param reason: what is wrong with it: its record makes no sense, or it may not be run there.
+    """
 
     job_id: str
     queue: Queue
     execution: Execution
-    error: Exception
+    reason: str
 
 
 #: What comes off a queue.
-Taken = Started | Unreadable
+Taken = Started | Unfit
 
 
 @dataclass(frozen=True, slots=True)

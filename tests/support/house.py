@@ -79,7 +79,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "apps": ("checks",),
     "testing": (*GROUND, "backends"),
     "worker.supervisor": (),
-    "worker": ("runtime", "sentry", "worker.supervisor"),
+    "worker": ("conf", "runtime", "sentry", "worker.supervisor"),
     "client": (),
 }
 

@@ -375,6 +375,26 @@ def test_e015_eager_queue() -> None:
     assert ids(found(RQ_QUEUES={"pushjobs": queue})) == ["E015"]
 
 
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        {"pushjobs": "shop.jobs.remind"},
+        {"pushjobs": ["remind"]},
+        {"pushjobs": ["shop.jobs."]},
+        {"pushjobs": [5]},
+        {"elsewhere": ["shop.jobs.remind"]},
+        {"default": ["shop.jobs.remind"]},
+        {None: []},
+    ],
+)
+def test_e021_allowed_jobs(allowed: Any) -> None:
+    assert ids(found_in({"ALLOWED_JOBS": allowed})) == ["E021"]
+
+
+def test_jobs_of_the_site_may_be_allowed() -> None:
+    assert found_in({"ALLOWED_JOBS": {"pushjobs": ["shop.jobs.remind"]}}) == []
+
+
 def test_a_queue_is_reported_once_however_many_priorities_use_it() -> None:
     assert len(found(RQ_QUEUES={})) == 1
 

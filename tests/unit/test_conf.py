@@ -6,7 +6,8 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from django_pushjobs.conf import KEYS, Conf, conf
+from django_pushjobs import jobs
+from django_pushjobs.conf import CALLBACK_JOB, JOB, KEYS, Conf, conf
 
 
 def test_defaults_are_in_force_where_nothing_is_set() -> None:
@@ -43,3 +44,23 @@ def test_nobody_changes_settings_in_passing() -> None:
 
 def test_defaults_are_not_shared() -> None:
     assert Conf().BACKENDS is not Conf().BACKENDS
+
+
+def test_only_our_queues_and_those_that_are_named_are_restricted() -> None:
+    given = {
+        "CALLBACK_QUEUE": "callbacks",
+        "ALLOWED_JOBS": {"pushjobs": ["shop.jobs.a"], "mine": ["shop.jobs.b"]},
+    }
+    ours = {"django_pushjobs.jobs.run_push_request", "django_pushjobs.jobs.call_endpoint"}
+    with override_settings(PUSHJOBS=given):
+        assert conf().allowed_jobs("pushjobs") == {*ours, "shop.jobs.a"}
+        assert conf().allowed_jobs("callbacks") == ours
+        assert conf().allowed_jobs("mine") == {"shop.jobs.b"}
+        assert conf().allowed_jobs("default") is None
+
+
+def test_what_is_allowed_is_what_there_is() -> None:
+    assert {JOB, CALLBACK_JOB} == {
+        f"{function.__module__}.{function.__name__}"
+        for function in (jobs.run_push_request, jobs.call_endpoint)
+    }

@@ -8,6 +8,7 @@ write it there.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
@@ -128,6 +129,17 @@ def test_no_arrow_leads_up_and_none_in_a_circle(capsys: pytest.CaptureFixture[st
 def test_nothing_of_ours_is_imported_inside_a_function(module: str) -> None:
     late = [found for found in imports(module) if found.is_ours and found.late]
     assert not late or module in MAY_IMPORT_LATE, late
+
+
+def test_whoever_silences_bandit_says_of_which_test_and_why() -> None:
+    for module, path in MODULES.items():
+        lines = path.read_text("utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if "nosec" not in line:
+                continue
+            assert re.search(r"# nosec B\d{3}$", line), f"{module}:{number + 1}"
+            above = [text for text in reversed(lines[:number]) if "nosec" not in text][:2]
+            assert any("# " in text for text in above), f"{module}:{number + 1} has no reason"
 
 
 def test_modules_are_short() -> None:

@@ -145,15 +145,22 @@ class SubmissionReader:
 
     :param trace: where the call came from; goes with each submission.
     :param callback_urls: what the client may name as ``callback_url``.
+    :param may_broadcast: whether it may name recipients that are many devices.
     :param backend: the alias to use instead of the one that a submission names; None to use that.
     """
 
     def __init__(
-        self, trace: Trace, callback_urls: CallbackUrls, backend: str | None = None
+        self,
+        trace: Trace,
+        callback_urls: CallbackUrls,
+        backend: str | None = None,
+        *,
+        may_broadcast: bool,
     ) -> None:
         self._trace = trace
         self._callback_urls = callback_urls
         self._backend = backend
+        self._may_broadcast = may_broadcast
 
     def read(self, body: Any) -> tuple[Submission, bool]:
         """Return the submission in the ``body`` of a call, and its ``validate_only``.
@@ -204,6 +211,8 @@ class SubmissionReader:
             errors += [e for e in invalid.errors if _member(e.pointer) not in named]
         if not errors:
             errors += self._callback_urls.errors_in(submission.callback_url)
+            if not self._may_broadcast:
+                errors += submission.broadcast_errors()
         if errors:
             raise InvalidPushRequest(errors)
         return submission

@@ -172,7 +172,13 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         return sse.respond(request, self.client.pk, self.get_object())
 
     def _reader(self) -> SubmissionReader:
-        return SubmissionReader(self.trace, CallbackUrls(self.client), self.test_backend)
+        client = self.client
+        return SubmissionReader(
+            self.trace,
+            CallbackUrls(client),
+            self.test_backend,
+            may_broadcast=client.may_broadcast,
+        )
 
     def _accepted_or_final(self, row: PushRequest) -> Response:
         """Return the answer to a submission that may prefer to wait for the end."""

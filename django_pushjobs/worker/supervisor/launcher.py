@@ -73,4 +73,5 @@ def _exec(arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     program = [sys.executable, *arguments]
-    os.execve(sys.executable, program, {**os.environ, **environment})  # noqa: S606
+    # This very program again, with its own arguments.
+    os.execve(sys.executable, program, {**os.environ, **environment})  # noqa: S606 # nosec B606

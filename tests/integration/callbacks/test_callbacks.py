@@ -587,6 +587,9 @@ def test_a_secret_is_stored_encrypted_and_survives_a_new_secret_key(
     an_event(endpoint)
     assert sender.send(endpoint.pk) == 1
     assert CallbackAttempt.objects.get().error_code == "secret_unreadable"
+    # Rotating mends it at once, although the previous secret is lost.
+    new = endpoints.rotate(endpoint)
+    assert endpoint.secrets(timezone.now()) == [new]
 
 
 def test_a_replay_has_the_same_id_and_body(receiver: Provider) -> None:
