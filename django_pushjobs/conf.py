@@ -42,6 +42,8 @@ class Conf:
     DEAD_WAVE_SHARE: float = 0.5
     #: priority -> name of a queue in RQ_QUEUES
     QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
+    #: what our keys in Redis begin with; empty: "pushjobs:" and an id that is in the database
+    REDIS_PREFIX: str = ""
     #: how long one job may run before it is interrupted
     JOB_TIMEOUT: int = 180
     #: how long RQ keeps a finished job; the row has the truth, so briefly

@@ -18,7 +18,7 @@ from .backends import wrong_backends, wrong_default, wrong_device_backends, wron
 from .project import fragile_sqlite, insecure_destinations, missing_apps, naive_times
 from .queues import wrong_queues
 from .resolvers import wrong_resolvers
-from .values import RANGES, unknown_keys, wrong_values, wrong_waits
+from .values import RANGES, unknown_keys, wrong_prefix, wrong_values, wrong_waits
 
 __all__ = ["RANGES", "TAG", "check_project", "check_settings"]
 
@@ -57,6 +57,8 @@ def check_settings(
     if "QUEUES" not in wrong:
         callback_queue = "" if "CALLBACK_QUEUE" in wrong else values["CALLBACK_QUEUE"]
         messages += wrong_queues(values["QUEUES"], callback_queue)
+    if "REDIS_PREFIX" not in wrong:
+        messages += wrong_prefix(values["REDIS_PREFIX"])
     if not wrong.keys() & {"RETRY_BASE", "RETRY_CAP"}:
         messages += wrong_waits(values["RETRY_BASE"], values["RETRY_CAP"])
     return messages

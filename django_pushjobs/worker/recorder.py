@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from gevent.event import AsyncResult, Event
-from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job, JobStatus, Retry
 from rq.results import Result
 from rq.utils import now
 
+from . import keys
 from .pool import Pool
 from .resilient_worker import UNREACHABLE
 from .scripts import BATCH, FINISH
@@ -106,24 +106,29 @@ class Recorder:
         worker = self.worker
         args: list[Any] = [
             worker.name,
-            RQ_KEY_PREFIX,
             JobStatus.FINISHED.value,
             int(now().timestamp()),
             Result.Type.SUCCESSFUL.value,
         ]
+        named = [worker.key, worker.executions_key]
+        queues: dict[str, int] = {}
         for finished in batch:
-            args += self._fields(finished)
-        left = self._script(keys=[worker.key], args=args)
+            job = finished.started.job
+            named += keys.of_job(job, finished.started.execution)
+            args += self._fields(finished, queues.setdefault(job.origin, len(queues)))
+        for name in queues:
+            named += keys.of_queue(name)
+        left = self._script(keys=named, args=args)
         return [batch[number - 1].started for number in left]
 
     @staticmethod
-    def _fields(finished: Finished) -> Iterator[Any]:
+    def _fields(finished: Finished, queue: int) -> Iterator[Any]:
         job, execution = finished.started.job, finished.started.execution
         assert job.started_at is not None
         assert job.ended_at is not None
         yield job.id
         yield execution.id
-        yield job.origin
+        yield queue
         yield _utcformat(job.started_at)
         yield _utcformat(job.ended_at)
         yield execution.created_at.timestamp()

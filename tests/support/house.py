@@ -66,10 +66,11 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "management.commands.rqgeventworker": (
         *(*GROUND, "sentry", "broker", "worker", "worker.supervisor"),
     ),
-    "apps": ("checks",),
+    "apps": ("checks", "models", "broker"),
     "testing": (*GROUND, "backends"),
     "worker.supervisor": (),
     "worker": ("runtime", "sentry", "worker.supervisor"),
+    "worker.vitals": ("runtime", "sentry", "worker.supervisor", "broker"),
     "client": (),
 }
 
