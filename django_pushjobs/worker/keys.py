@@ -25,13 +25,13 @@ JOB = f"{RQ_KEY_PREFIX}:job:"
 def of_job(job: Job, execution: Execution) -> tuple[str, str, str, str, str]:
     """Return the keys of a job of RQ's own class: its record, dependents, results and executions,
     and the execution that is ours."""
-    name = JOB + job.id
+    job_id = job.id  # it is a property
     return (
-        name,
-        f"{name}:dependents",
-        RESULTS + job.id,
-        EXECUTIONS + job.id,
-        f"{EXECUTION}{job.id}:{execution.id}",
+        JOB + job_id,
+        f"{JOB}{job_id}:dependents",
+        RESULTS + job_id,
+        EXECUTIONS + job_id,
+        f"{EXECUTION}{job_id}:{execution.id}",
     )
 
 

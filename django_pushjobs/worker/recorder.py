@@ -7,7 +7,7 @@ else goes through RQ's own methods, job by job.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -122,19 +122,21 @@ class Recorder:
         return [batch[number - 1].started for number in left]
 
     @staticmethod
-    def _fields(finished: Finished, queue: int) -> Iterator[Any]:
+    def _fields(finished: Finished, queue: int) -> tuple[Any, ...]:
         job, execution = finished.started.job, finished.started.execution
         assert job.started_at is not None
         assert job.ended_at is not None
-        yield job.id
-        yield execution.id
-        yield queue
-        yield _utcformat(job.started_at)
-        yield _utcformat(job.ended_at)
-        yield execution.created_at.timestamp()
-        yield job.ended_at.timestamp()
-        yield finished.result_ttl
-        yield encode_result(job, finished.return_value)
+        return (
+            job.id,
+            execution.id,
+            queue,
+            _utcformat(job.started_at),
+            _utcformat(job.ended_at),
+            execution.created_at.timestamp(),
+            job.ended_at.timestamp(),
+            finished.result_ttl,
+            encode_result(job, finished.return_value),
+        )
 
 
 def _utcformat(moment: datetime) -> str:
