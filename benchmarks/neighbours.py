@@ -25,8 +25,6 @@ from .verdicts.stage import DATABASES, ONE, alias, stage
 
 #: Seconds between two submissions of a client.
 EVERY = 0.2
-#: Seconds that a push may take longer because of the neighbour.
-GOAL = 1.0
 #: Seconds until everything of the first client has ended.
 PATIENCE = 60.0
 
@@ -101,6 +99,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.neighbours", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--goal", type=float, default=1.0, help="seconds that a push may take longer"
+    )
     parser.add_argument("--database", choices=DATABASES, default="postgresql")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pushjobs-neighbours-") as name:
@@ -119,7 +120,7 @@ def main() -> int:
             statuses = Counter(beside.rows().values_list("status", flat=True))
             others = Counter(neighbour.rows().values_list("status", flat=True))
     base = percentile(quiet, 0.99)
-    late = [s for s in loud if s > base + GOAL]
+    late = [s for s in loud if s > base + given.goal]
     is_well = not paused and not late and set(statuses) == {"succeeded"}
     print(f"the neighbour: {dict(neighbour.answers)} answered, ended as {dict(others)}")
     for who, took in (("alone", quiet), ("beside it", loud)):
@@ -127,7 +128,7 @@ def main() -> int:
             f"{who}: {len(took):,} pushes, p50 {percentile(took, 0.5) * 1_000:.0f} ms, "
             f"p99 {percentile(took, 0.99) * 1_000:.0f} ms, the slowest {max(took):.2f} s"
         )
-    print(f"ended as {dict(statuses)}; {len(late)} more than {GOAL:.0f} s late")
+    print(f"ended as {dict(statuses)}; {len(late)} more than {given.goal:.0f} s late")
     print(f"paused: {', '.join(sorted(paused)) or 'nothing'}")
     return 0 if is_well else 1
 

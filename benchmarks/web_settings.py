@@ -8,4 +8,4 @@ DEBUG = False
 if "postgresql" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 2, "max_size": 20}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
-PUSHJOBS = PUSHJOBS | {"MAX_WAIT": 600}
+PUSHJOBS = PUSHJOBS | {"MAX_WAIT": 600, "MAX_CLIENT_LISTENERS": 4_000}

@@ -108,7 +108,9 @@ class Conf:
     #: the longest time a call may wait for its request to finish (Prefer: wait); 0: never
     MAX_WAIT: int = 30
     #: calls and event streams that may wait in one process of a web server on greenlets
-    MAX_LISTENERS: int = 5_000
+    MAX_LISTENERS: int = 4_000
+    #: those of them that may be of one client
+    MAX_CLIENT_LISTENERS: int = 500
     #: how long the response to a call with an Idempotency-Key is kept
     IDEMPOTENCY_TTL: int = 86_400
     #: let payloads and addresses reach Sentry

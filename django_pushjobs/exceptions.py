@@ -78,6 +78,21 @@ class InvalidDevice(Invalid):
     """A device cannot be registered."""
 
 
+class ProofRequired(PushJobsError):
+    """The address is in use by another user, and the caller has not proved that it is theirs.
+
+    :param device_id: of the device, which stays as it is.
+    :param backend: the alias that reaches the address.
+    :param code: push it to the address; it proves that the caller holds it.
+    """
+
+    def __init__(self, device_id: int, backend: str, code: str) -> None:
+        self.device_id = device_id
+        self.backend = backend
+        self.code = code
+        super().__init__("this address is in use by another user")
+
+
 class InvalidTransition(PushJobsError):
     """The push request is in a state that does not allow this; ``status`` says which."""
 

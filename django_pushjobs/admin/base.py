@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -18,6 +18,8 @@ from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
+
+from .lookups import lookups
 
 M = TypeVar("M", bound=Model)
 
@@ -35,6 +37,15 @@ class PushJobsAdmin(_ModelAdmin[M]):
 
     class Media:
         css: ClassVar = {"all": ("django_pushjobs/admin.css",)}
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Allow the declared filters, and nothing else: see :mod:`.lookups`."""
+        declared = self.list_filter if request is None else self.get_list_filter(request)
+        return lookup in lookups(self.model, declared, self.date_hierarchy)
+
+    def may_see_addresses(self, request: HttpRequest) -> bool:
+        """Whoever knows an address can push to it, and it may identify a person."""
+        return request.user.has_perm(f"{self.opts.app_label}.view_address")
 
     def render_change_form(
         self,
@@ -177,6 +188,22 @@ class OperatedAdmin(PushJobsAdmin[M]):
         :returns: a page to show instead of that of the row, or None.
         """
         raise NotImplementedError("an admin with buttons implements press()")
+
+    def perform_each(
+        self,
+        request: HttpRequest,
+        rows: Iterable[M],
+        perform: Callable[[M], object],
+        log_entry: _StrOrPromise,
+    ) -> int:
+        """Call ``perform`` for each row, and return for how many that was true: so many changed.
+
+        The history of each of these says who asked.
+        """
+        changed = [row for row in list(rows) if perform(row)]
+        for row in changed:
+            self.log_change(request, row, str(log_entry))
+        return len(changed)
 
     def row_or_404(self, request: HttpRequest, key: object) -> M:
         row = self.get_object(request, str(key))

@@ -27,7 +27,7 @@ from ..exceptions import InvalidCallbackEndpoint
 from ..models import CallbackEndpoint, EndpointState
 from .badges import endpoint_badge
 from .base import Button, OperatedAdmin
-from .callback_events import replayed_message
+from .callback_events import replayed_entry, replayed_message
 from .endpoint_operations import (
     OPERATIONS,
     PAUSE,
@@ -94,7 +94,7 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
     # Register and rotate.
 
     @method_decorator(never_cache)
-    @method_decorator(sensitive_variables("secret"))
+    @sensitive_variables("secret")
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -115,19 +115,21 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
         title, submit = gettext("Register an endpoint"), gettext("Register the endpoint")
         return self.render_page(request, "form.html", title, form=form, submit_label=submit)
 
-    @method_decorator(sensitive_variables("secret"))
+    @sensitive_variables("secret")
     def _rotate(self, request: HttpRequest, endpoint: CallbackEndpoint) -> HttpResponse:
         """Give an endpoint a new secret, and show it in this one response only."""
         secret = endpoints.rotate(endpoint)
         self.log_change(request, endpoint, gettext("Issued a new secret."))
         return self._secret_page(request, endpoint, secret)
 
-    @method_decorator(sensitive_variables("secret", "context"))
+    @sensitive_variables()
     def _secret_page(
         self, request: HttpRequest, endpoint: CallbackEndpoint, secret: str
     ) -> HttpResponse:
         title = gettext("The new secret")
-        return self.render_page(request, "secret.html", title, row=endpoint, secret=secret)
+        page = self.render_page(request, "secret.html", title, row=endpoint, secret=secret)
+        # Here, where an error report leaves the variables out.
+        return page.render()
 
     # What else an operator may do.
 
@@ -158,8 +160,13 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
     )
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[CallbackEndpoint]) -> None:
         since = timezone.now() - timedelta(days=365)
-        replayed = replays.replay_since(since, endpoints=queryset, failed_only=True)
-        self.message_user(request, replayed_message(replayed), messages.SUCCESS)
+        total = 0
+        for endpoint in queryset:
+            count = replays.replay_since(since, endpoints=[endpoint], failed_only=True)
+            if count:
+                self.log_change(request, endpoint, replayed_entry(count))
+            total += count
+        self.message_user(request, replayed_message(total), messages.SUCCESS)
 
     def _operate(
         self, request: HttpRequest, operation: EndpointOperation, rows: Collection[CallbackEndpoint]

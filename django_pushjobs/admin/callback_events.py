@@ -111,13 +111,18 @@ class CallbackEventAdmin(OperatedAdmin[CallbackEvent]):
         self._replay(request, queryset.select_related("endpoint"))
 
     def _replay(self, request: HttpRequest, events: Iterable[CallbackEvent]) -> None:
-        replayed = [event for event in events if replays.replay(event)]
-        for event in replayed:
-            self.log_change(request, event, str(_("Replayed.")))
-        self.message_user(request, replayed_message(len(replayed)), messages.SUCCESS)
+        replayed = self.perform_each(request, events, replays.replay, _("Replayed."))
+        self.message_user(request, replayed_message(replayed), messages.SUCCESS)
 
 
 def replayed_message(count: int) -> str:
     return ngettext(
         "%(count)d callback will be sent again.", "%(count)d callbacks will be sent again.", count
+    ) % {"count": count}
+
+
+def replayed_entry(count: int) -> str:
+    """Return what the history of an endpoint says."""
+    return ngettext(
+        "Replayed %(count)d failed callback.", "Replayed %(count)d failed callbacks.", count
     ) % {"count": count}

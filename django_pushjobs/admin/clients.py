@@ -85,7 +85,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
         return [*own, *super().get_urls()]
 
     @method_decorator(never_cache)
-    @method_decorator(sensitive_variables("secret"))
+    @sensitive_variables("secret")
     def issue_view(self, request: HttpRequest, client_id: int) -> HttpResponse:
         """Ask for the name of a new key; then show its secret, in this one response only.
 
@@ -107,7 +107,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
         )
 
     @method_decorator(never_cache)
-    @method_decorator(sensitive_variables("secret"))
+    @sensitive_variables("secret")
     def rotate_view(self, request: HttpRequest, client_id: int, key_id: int) -> HttpResponse:
         """Ask how long a key stays valid beside its successor; then show the successor's secret."""
         client = self._client(request, client_id, "add")
@@ -153,7 +153,7 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
             raise PermissionDenied
         return client
 
-    @method_decorator(sensitive_variables("secret", "context"))
+    @sensitive_variables()
     def _secret_page(
         self,
         request: HttpRequest,
@@ -166,7 +166,9 @@ class ApiClientAdmin(PushJobsAdmin[ApiClient]):
         if predecessor is not None:
             context |= {"predecessor": predecessor, "ends": moment(predecessor.expires_at)}
         title = _("The new key")
-        return self.render_page(request, "apiclient/key_issued.html", title, row=client, **context)
+        page = self.render_page(request, "apiclient/key_issued.html", title, row=client, **context)
+        # Here, where an error report leaves the variables out.
+        return page.render()
 
 
 def _keys(client: ApiClient) -> QuerySet[ApiKey]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,9 +21,13 @@ PAGE_PARAMETER: Final = "deliveries"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One delivery in the table."""
+    """One delivery in the table.
+
+    :param address: as the operator may see it.
+    """
 
     delivery: Delivery
+    address: str
 
     @property
     def badge(self) -> SafeString:
@@ -62,8 +67,11 @@ class DeliveryPage:
         return self.number + 1
 
 
-def delivery_page(request: PushRequest, number: str) -> DeliveryPage:
-    """Return page ``number`` of the deliveries of ``request``, by default the first."""
+def delivery_page(request: PushRequest, number: str, shown: Callable[[str], str]) -> DeliveryPage:
+    """Return page ``number`` of the deliveries of ``request``, by default the first.
+
+    :param shown: returns an address as the operator may see it.
+    """
     page = int(number) if number.isdecimal() and len(number) < 6 else 1
     page = max(page, 1)
     start = (page - 1) * PER_PAGE
@@ -71,4 +79,5 @@ def delivery_page(request: PushRequest, number: str) -> DeliveryPage:
     rank = Case(When(status=DeliveryStatus.ACCEPTED, then=1), default=0)
     ordered = request.deliveries.order_by(rank, "pk")
     rows = list(ordered[start : start + PER_PAGE + 1])
-    return DeliveryPage([Line(row) for row in rows[:PER_PAGE]], page, len(rows) > PER_PAGE)
+    lines = [Line(row, shown(row.address)) for row in rows[:PER_PAGE]]
+    return DeliveryPage(lines, page, len(rows) > PER_PAGE)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from .. import devices
 from ..devices.resolvers import key_problem
@@ -16,12 +17,14 @@ from ..models import Device, address_hash
 from .badges import device_badge
 from .base import OperatedAdmin
 from .formatting import EMPTY, json_block, moment_column, shortened
+from .masking import masked
 
 
 class DeviceAdmin(OperatedAdmin[Device]):
     """Apps and web pages register devices; an operator drops, revives or deletes them.
 
-    An address is a capability, so it is not shown, but it can be searched for.
+    An address is a capability, so it is not shown. Those who may see addresses can search for one:
+    for all others, that would be a way to find out whose it is.
     """
 
     may_be_deleted = True
@@ -32,7 +35,7 @@ class DeviceAdmin(OperatedAdmin[Device]):
     list_filter = ("state", "platform", "backend")
     list_select_related = ("user",)
     search_fields = ("user__pk",)
-    search_help_text = _("The primary key of a user, or a full address.")
+    search_help_text = _("The primary key of a user.")
     actions = ("drop_selected", "revive_selected")
     fields = (
         *("short_address", "state_shown", "reason", "evidence_shown", "since"),
@@ -44,6 +47,12 @@ class DeviceAdmin(OperatedAdmin[Device]):
     registered = moment_column("registered_at", _("registered"))
     last_seen = moment_column("last_seen_at", _("last seen"), ordering="last_seen_at")
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changes = super().get_changelist_instance(request)
+        if self.may_see_addresses(request):
+            changes.search_help_text = gettext("The primary key of a user, or a full address.")
+        return changes
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Device], search_term: str
     ) -> tuple[QuerySet[Device], bool]:
@@ -51,14 +60,16 @@ class DeviceAdmin(OperatedAdmin[Device]):
             return queryset, False
         if key_problem(term, get_user_model()) is None:
             return queryset.filter(user__pk=term), False
+        if not self.may_see_addresses(request):
+            return queryset.none(), False
         # Each backend has its own idea of how the address could be spelled.
         hashes = {address_hash(form) for form in devices.canonical_forms(term)}
         return queryset.filter(address_hash__in=hashes), False
 
     @admin.display(description=_("address"))
     def short_address(self, row: Device) -> SafeString:
-        """The beginning of its hash."""
-        return shortened(f"{row.address_hash[:12]}…")
+        """Its end. Not its hash: the address of a hash can be found if there are few of them."""
+        return shortened(masked(row.address, row.backend))
 
     @admin.display(description=_("state"), ordering="state")
     def state_shown(self, row: Device) -> SafeString:
@@ -66,7 +77,8 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.display(description=_("evidence"))
     def evidence_shown(self, row: Device) -> SafeString | str:
-        return json_block(row.evidence)
+        # Not the key of the delivery, which is made from the address.
+        return json_block({k: row.evidence[k] for k in row.evidence if k != "delivery"})
 
     @admin.display(description=_("tags"))
     def tags_shown(self, row: Device) -> str:
@@ -74,7 +86,9 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.action(description=_("Drop selected devices"), permissions=["operate"])
     def drop_selected(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        dropped = devices.drop(list(queryset.values_list("pk", flat=True)))
+        dropped = self.perform_each(
+            request, queryset, lambda device: devices.drop([device.pk]), _("Dropped.")
+        )
         done = ngettext(
             "%(count)d device has been dropped.", "%(count)d devices have been dropped.", dropped
         )
@@ -82,7 +96,9 @@ class DeviceAdmin(OperatedAdmin[Device]):
 
     @admin.action(description=_("Revive selected devices"), permissions=["operate"])
     def revive_selected(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        revived = devices.revive(list(queryset.values_list("pk", flat=True)))
+        revived = self.perform_each(
+            request, queryset, lambda device: devices.revive([device.pk]), _("Revived.")
+        )
         done = ngettext(
             "%(count)d device is active again.", "%(count)d devices are active again.", revived
         )

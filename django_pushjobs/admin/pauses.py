@@ -37,7 +37,12 @@ class PauseAdmin(OperatedAdmin[Pause]):
 
     @admin.action(description=_("Resume selected backends"), permissions=["operate"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Pause]) -> None:
-        resumed = sum(services.resume(pause.backend, pause.origin) for pause in queryset)
+        resumed = self.perform_each(
+            request,
+            queryset,
+            lambda pause: services.resume(pause.backend, pause.origin),
+            _("Resumed."),
+        )
         done = ngettext(
             "%(count)d backend has been resumed.", "%(count)d backends have been resumed.", resumed
         )

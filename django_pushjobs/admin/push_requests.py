@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..devices.proofs import CHALLENGE
 from ..models import Delivery, PushRequest
 from .badges import request_badge, with_reason
 from .base import Button, OperatedAdmin
@@ -22,6 +24,7 @@ from .change_list import BoundedPaginator, PushRequestChangeList
 from .deliveries import PAGE_PARAMETER, delivery_page
 from .filters import BackendFilter, ClientFilter, CreatedFilter
 from .formatting import duration, json_block, moment_column, short_id
+from .masking import masked, masked_recipient
 from .request_operations import (
     CANCEL,
     LIMIT,
@@ -35,6 +38,7 @@ from .search import search_condition
 from .timeline import timeline
 
 _RECIPIENTS: Final = "recipients_shown"
+_MASKED: Final = "recipients_masked"
 
 #: The sections of the page of one request: title, CSS class, rows of fields and methods.
 _FIELDSETS: Final = (
@@ -82,11 +86,11 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
     fieldsets = tuple(
         (title, {"fields": rows, "classes": (classes,)}) for title, classes, rows in _FIELDSETS
     )
-    readonly_fields = tuple(flatten_fieldsets(fieldsets))
+    readonly_fields = (*flatten_fieldsets(fieldsets), _MASKED)
     buttons = tuple(OPERATIONS.values())
 
-    def may_see_addresses(self, request: HttpRequest) -> bool:
-        """Addresses can identify people, so they require the permission to view deliveries."""
+    def may_see_deliveries(self, request: HttpRequest) -> bool:
+        """Recipients and deliveries require the permission to view deliveries."""
         opts = Delivery._meta
         return any(
             request.user.has_perm(f"{opts.app_label}.{action}_{opts.model_name}")
@@ -128,6 +132,9 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
 
     @admin.display(description=_("data"))
     def data_shown(self, row: PushRequest) -> SafeString | str:
+        if CHALLENGE in row.data:
+            # With it, an operator who is also a user could take over the device.
+            return json_block({**row.data, CHALLENGE: "…"})
         return json_block(row.data)
 
     @admin.display(description=_("options"))
@@ -141,6 +148,10 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
     @admin.display(description=_("recipients"))
     def recipients_shown(self, row: PushRequest) -> SafeString | str:
         return json_block(row.recipients)
+
+    @admin.display(description=_("recipients"))
+    def recipients_masked(self, row: PushRequest) -> SafeString | str:
+        return json_block([masked_recipient(r, row.backend) for r in row.recipients])
 
     @admin.display(description=_("attempts"))
     def attempts_shown(self, row: PushRequest) -> str:
@@ -163,15 +174,23 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
 
     def get_fieldsets(self, request: HttpRequest, obj: PushRequest | None = None) -> Any:
         shown = super().get_fieldsets(request, obj)
+        others = [fieldset for fieldset in shown if _RECIPIENTS not in fieldset[1]["fields"]]
+        if not self.may_see_deliveries(request):
+            return others
         if self.may_see_addresses(request):
             return shown
-        return [fieldset for fieldset in shown if _RECIPIENTS not in fieldset[1]["fields"]]
+        return [
+            fieldset if fieldset in others else (fieldset[0], {**fieldset[1], "fields": (_MASKED,)})
+            for fieldset in shown
+        ]
 
     def page_context(self, request: HttpRequest, row: PushRequest) -> dict[str, Any]:
         context = super().page_context(request, row)
         context |= {"badge": request_badge(row), "timeline": timeline(row, timezone.now())}
-        if self.may_see_addresses(request):
-            context["deliveries"] = delivery_page(row, request.GET.get(PAGE_PARAMETER, "1"))
+        if self.may_see_deliveries(request):
+            shown = str if self.may_see_addresses(request) else partial(masked, backend=row.backend)
+            number = request.GET.get(PAGE_PARAMETER, "1")
+            context["deliveries"] = delivery_page(row, number, shown)
         return context
 
     # Retry and cancel.

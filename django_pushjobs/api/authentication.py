@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -56,6 +57,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     Costs one query, and once a minute a write of the time when the key was used.
     """
 
+    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Principal, ApiKey] | None:
         secret = _secret(request)
         if not secret:
@@ -74,6 +76,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         """Return the keys to look in; subclasses may read more in the same query."""
         return ApiKey.objects.all()
 
+    @sensitive_variables()
     def authenticate_header(self, request: Request) -> str:
         challenge = 'Bearer realm="push requests"'
         # RFC 6750, section 3.1: no error code if no key was sent.

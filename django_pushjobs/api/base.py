@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.schemas.inspectors import ViewInspector
 from rest_framework.views import APIView
 
-from .. import sentry
+from .. import reporting, sentry
 from ..limits.admission import Admission
 from ..models import ApiClient, ApiKey, Scope
 from . import throttling
@@ -41,6 +41,7 @@ class JSONView(APIView):
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # Messages and addresses stay out of error reports.
         sentry.protect()
+        reporting.protect(request)
         self.trace = Trace.of(request.headers)
         return super().initialize_request(request, *args, **kwargs)
 

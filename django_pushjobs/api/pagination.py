@@ -11,6 +11,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from ..exceptions import SecretUnreadable
+from ..models.encryption import decrypt, encrypt
 from . import parameters
 
 
@@ -35,12 +37,20 @@ class StrictCursorPagination(CursorPagination):
         try:
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                UUID(str(cursor.position))
+                position: Any = self.position_in(str(cursor.position))
+                cursor = cursor._replace(position=position)
         except (NotFound, ValueError):
             raise parameters.invalid(
                 self.cursor_query_param, "is not a cursor of this list"
             ) from None
         return cursor
+
+    def position_in(self, text: str) -> str:
+        """Return the key in a cursor.
+
+        :raises ValueError: there is none.
+        """
+        return str(UUID(text))
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
@@ -73,6 +83,21 @@ class PushRequestPagination(StrictCursorPagination):
 
 
 class DeliveryPagination(StrictCursorPagination):
+    """Its cursors are encrypted: the key of a delivery tells whether a guess at its address is
+    right."""
+
     ordering = "id"
     page_size = 100
     max_page_size = 1_000
+
+    def encode_cursor(self, cursor: Cursor) -> str:
+        if cursor.position is not None:
+            position: Any = encrypt(str(cursor.position))
+            cursor = cursor._replace(position=position)
+        return super().encode_cursor(cursor)
+
+    def position_in(self, text: str) -> str:
+        try:
+            return super().position_in(decrypt(text))
+        except SecretUnreadable:
+            raise ValueError("not a cursor of ours") from None

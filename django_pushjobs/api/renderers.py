@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.renderers import JSONRenderer
 
 
@@ -12,3 +15,8 @@ class ResourceRenderer(JSONRenderer):
     compact = True
     ensure_ascii = False
     strict = True
+
+    @sensitive_variables()
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        rendered: bytes = super().render(data, *args, **kwargs)
+        return rendered

@@ -26,6 +26,8 @@ MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = 15.0
 #: Seconds after which a stream ends; the client reconnects, and its key is checked again.
 LIFE: Final = 900.0
+#: Proxies must pass on at once what they get.
+_HEADERS: Final = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 #: Milliseconds after which a client reconnects.
 _RETRY: Final = 2_000
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -111,6 +113,8 @@ def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpRe
     if not can_listen():
         raise NeedsGreenlets
     last = _last_event_id(request)
+    if request.method == "HEAD":
+        return HttpResponse(content_type=MEDIA_TYPE, headers=_HEADERS)
     with ExitStack() as stack:
         wanted = None if row is None else str(row.pk)
         listener = stack.enter_context(hub().listen(client_id, wanted))
@@ -125,8 +129,7 @@ def respond(request: Request, client_id: int, row: PushRequest | None) -> HttpRe
     return StreamingHttpResponse(
         body,
         content_type=MEDIA_TYPE,
-        # Proxies must pass on at once what they get.
-        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+        headers=_HEADERS,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
 from ..exceptions import ConfigurationError
@@ -46,6 +47,7 @@ class BackendHandler:
     def __contains__(self, alias: object) -> bool:
         return alias in conf().BACKENDS
 
+    @sensitive_variables()
     def create(self, alias: str) -> BasePushBackend:
         """Make a new instance of the backend ``alias`` from the settings.
 

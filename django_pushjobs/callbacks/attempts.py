@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from .. import sentry
 from ..conf import conf
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _STOPS_THE_BATCH = frozenset({Verdict.GONE, Verdict.THROTTLED, Verdict.NO_RESPONSE})
 
 
+@sensitive_variables("secrets")
 def attempt(
     endpoint: CallbackEndpoint,
     batch: Sequence[Sequence[CallbackEvent]],

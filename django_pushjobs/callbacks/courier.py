@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import DestinationRefused
 from ..models import CallbackAttempt, CallbackEvent
@@ -46,6 +47,7 @@ class Courier:
     :param ca_file: PEM file with the authorities to trust instead of the system's.
     """
 
+    @sensitive_variables("secrets")
     def __init__(
         self,
         secrets: list[str],

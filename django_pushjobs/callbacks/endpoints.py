@@ -11,6 +11,7 @@ from typing import Final
 from django.db import router, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
 from ..exceptions import DestinationRefused, FieldError, InvalidCallbackEndpoint
@@ -37,6 +38,7 @@ MAX_ENDPOINTS: Final = 20
 CHOICES: Final = tuple(t.value for t in EventType if t is not EventType.ENDPOINT_TEST)
 
 
+@sensitive_variables("secret")
 def register(
     client: ApiClient,
     url: str,
@@ -97,6 +99,7 @@ def change(
     return endpoint
 
 
+@sensitive_variables("secret")
 def rotate(endpoint: CallbackEndpoint) -> str:
     """Give ``endpoint`` a new secret, and return it.
 

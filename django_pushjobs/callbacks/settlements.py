@@ -50,6 +50,10 @@ def settle(claim: EndpointClaim, results: Sequence[AttemptResult]) -> bool:
             [result.event for result in results],
             ["status", "attempts", "next_attempt_at", "finished_at"],
         )
+        # Those behind them waited for their time.
+        ended = {result.event.request_id for result in results if result.event.finished_at}
+        behind = CallbackEvent.objects.using(using).filter(endpoint=endpoint, request__in=ended)
+        behind.pending().filter(attempts=0, next_attempt_at__gt=now).update(next_attempt_at=now)
         endpoint.save(
             using=using, update_fields=["last_attempt_at", "failing_since", "resting_until"]
         )

@@ -13,6 +13,8 @@ import secrets as randomness
 from collections.abc import Iterable
 from typing import Final
 
+from django.views.decorators.debug import sensitive_variables
+
 PREFIX: Final = "whsec_"
 #: Bytes of a secret; the specification allows 24 to 64.
 SECRET_BYTES: Final = 32
@@ -23,6 +25,7 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(randomness.token_bytes(SECRET_BYTES)).decode()
 
 
+@sensitive_variables()
 def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
     """Return the signature of one message with one secret: ``v1,`` and base64.
 
@@ -34,6 +37,7 @@ def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
+@sensitive_variables()
 def headers(
     secrets: Iterable[str], *, message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:

@@ -23,6 +23,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "TRUSTED_PROXIES": (0, 16),
     "MAX_WAIT": (0, 3_600),
     "MAX_LISTENERS": (0, 1_000_000),
+    "MAX_CLIENT_LISTENERS": (0, 1_000_000),
     # Readers of the Idempotency-Key draft expect a day.
     "IDEMPOTENCY_TTL": (86_400, 31_536_000),
     "RETRY_BASE": (0, 86_400),

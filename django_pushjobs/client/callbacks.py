@@ -17,6 +17,8 @@ from .errors import PushError
 
 #: Seconds that a callback may be old, or that the clocks of both sides may differ.
 TOLERANCE = 300
+#: Bytes; the specification allows no secret with fewer.
+MIN_SECRET = 24
 _PREFIX = "whsec_"
 
 
@@ -55,8 +57,10 @@ def verify_callback(
     :param tolerance: seconds that its time may differ from ours.
     :param now: our time in seconds since the epoch; by default that of the clock.
     :raises InvalidCallback: it cannot be trusted.
-    :raises ValueError: a secret is malformed.
+    :raises ValueError: a secret is malformed. An empty one, such as that of a setting that is not
+        set, would let anybody sign.
     """
+    keys = [_key(one) for one in ([secret] if isinstance(secret, str) else secret)]
     lower = {name.lower(): value for name, value in headers.items()}
     try:
         id_, stamp, signatures = (
@@ -74,8 +78,7 @@ def verify_callback(
         for version, _, signature in (one.partition(",") for one in signatures.split())
         if version == "v1"
     ]
-    secrets = [secret] if isinstance(secret, str) else secret
-    expected = [base64.b64encode(_sign(message, one)) for one in secrets]
+    expected = [base64.b64encode(hmac.digest(key, message, hashlib.sha256)) for key in keys]
     if not any(hmac.compare_digest(e, g.encode()) for e in expected for g in given):
         raise InvalidCallback("No signature matches.")
     try:
@@ -86,9 +89,11 @@ def verify_callback(
     return Callback(id_, type_, datetime.fromtimestamp(int(stamp), UTC), data)
 
 
-def _sign(message: bytes, secret: str) -> bytes:
+def _key(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         raise ValueError("The secret is not base64.") from None
-    return hmac.new(key, message, hashlib.sha256).digest()
+    if len(key) < MIN_SECRET:
+        raise ValueError(f"The secret is empty, or has fewer than {MIN_SECRET} bytes.")
+    return key

@@ -69,13 +69,14 @@ class PushRequest:
 class Receipt:
     """What became of one address.
 
+    :param address: as you named it; None if you named a user or a tag instead.
     :param status: ``accepted``, ``retrying``, ``failed``, ``dropped`` (forget the address) or
         ``unknown``.
     :param provider_id: the provider's id of the message, if it gave one.
     """
 
     id: str
-    address: str
+    address: str | None
     status: str
     error: Failure | None
     provider_id: str

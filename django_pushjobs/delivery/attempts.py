@@ -13,10 +13,12 @@ from itertools import chain, islice
 from uuid import UUID
 
 from django.db import DatabaseError, router
+from django.views.decorators.debug import sensitive_variables
 
 from .. import recipients, sentry
 from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Scope, Target, backends
 from ..backends.outcomes import storable
+from ..backends.spellings import canonical_of
 from ..broker.queues import JobTimeout
 from ..conf import conf
 from ..db.group_commit import UNAVAILABLE
@@ -32,11 +34,13 @@ from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
 from .requests import Claim, ClaimedRequest
 from .results import Settlement
-from .spellings import canonical_of, delivery_ids
+from .spellings import delivery_ids
 
 logger = logging.getLogger(__name__)
 
 
+# An error report would hold the message, the address, and what the backend signs with.
+@sensitive_variables()
 def deliver(request_id: UUID) -> Status | None:
     """Make one attempt at a push request, and return its status once that has committed.
 
@@ -240,6 +244,7 @@ class Pusher:
         """Push to many at once: each of a few greenlets takes the next target when it is free."""
         left = deque(self._targets)
 
+        @sensitive_variables()
         def push_on() -> None:
             while left:
                 self._push(backend, message, left.popleft())

@@ -6,20 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from ..backends import BasePushBackend, backends
-from ..exceptions import ConfigurationError
+from ..backends.spellings import canonical_of
 from ..models.identifiers import delivery_id
-
-
-def canonical_of(alias: str) -> Callable[[str], str] | None:
-    """Return the method ``canonical`` of a backend; None if each address has one spelling only, so
-    that nobody has to call it."""
-    try:
-        backend = backends[alias]
-    except ConfigurationError:
-        # The attempt will end with this error; what is claimed beside it must not.
-        return None
-    return None if type(backend).canonical is BasePushBackend.canonical else backend.canonical
 
 
 def delivery_ids(root_id: UUID, alias: str) -> Callable[[str], UUID]:

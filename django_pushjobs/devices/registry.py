@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from ..backends import backends
-from ..exceptions import FieldError, InvalidDevice
+from ..exceptions import FieldError, InvalidDevice, ProofRequired
 from ..models import Device, DeviceState, DeviceTag, address_hash
-from .validation import backend_for, device_errors
+from .proofs import code_for, proved
+from .validation import backend_for, device_errors, proof_errors
 
 #: Active devices per user. Every one of them gets every message, and nobody owns this many.
 MAX_DEVICES: Final = 100
@@ -29,6 +30,8 @@ def register(
     app: str = "",
     locale: str = "",
     tags: Sequence[str] = (),
+    trusted: bool = True,
+    proof: str = "",
 ) -> tuple[Device, bool]:
     """Store a device of ``user``, or renew an existing one; return it, and whether it is new.
 
@@ -39,9 +42,14 @@ def register(
 
     :param user: a user of the project, or None for a device that is reached only by its tags.
     :param tags: all tags the device has from now on.
+    :param trusted: whether the caller vouches that ``user`` holds the address. If not, an active
+        device of another user is only moved with a ``proof``.
+    :param proof: the code that was pushed to the address, see :exc:`.ProofRequired`.
     :raises InvalidDevice: with an error for every field that is wrong.
+    :raises ProofRequired: the address is in use by another user, and there is no proof.
     """
-    if errors := list(device_errors(platform, address, app, locale, tags)):
+    errors = [*device_errors(platform, address, app, locale, tags), *proof_errors(proof)]
+    if errors:
         raise InvalidDevice(errors)
     now = timezone.now()
     backend = backends[backend_for(platform, app) or ""]
@@ -61,7 +69,9 @@ def register(
     }
     using = router.db_for_write(Device)
     with transaction.atomic(using=using):
-        is_new = _store(key, values, using)
+        is_new = _store(key, values, using, _movable(user, trusted, proof))
+        if isinstance(is_new, Device):
+            raise _refusal(is_new, backend.alias, user, proof)
         device = Device.objects.using(using).get(address_hash=key)
         if user is not None:
             others = Device.objects.using(using).filter(user=user, state=DeviceState.ACTIVE)
@@ -72,8 +82,26 @@ def register(
     return device, is_new
 
 
-def _store(key: str, values: Mapping[str, Any], using: str) -> bool:
-    """Write the one row of an address, and return whether it is new.
+def _movable(user: Any, trusted: bool, proof: str) -> Q:
+    """Return the condition for devices that may become those of ``user``."""
+    if trusted:
+        return Q()
+    free = Q(user=user) | Q(user=None) | ~Q(state=DeviceState.ACTIVE)
+    moved = proved(proof, user) if proof else None
+    return free if moved is None else free | moved
+
+
+def _refusal(device: Device, backend: str, user: Any, proof: str) -> InvalidDevice | ProofRequired:
+    """Return what to say if ``device`` stays with its owner."""
+    if proof:
+        detail = "is wrong or too old; register without it to get another one"
+        return InvalidDevice([FieldError("/proof", detail, "invalid_proof")])
+    return ProofRequired(device.pk, backend, code_for(device, user))
+
+
+def _store(key: str, values: Mapping[str, Any], using: str, movable: Q) -> bool | Device:
+    """Write the one row of an address, and return whether it is new; or the row that is there, if
+    it is not ``movable``.
 
     It writes before it reads: so SQLite waits for its turn, and in the other databases whoever
     registers the same address at the same time waits for this transaction to end.
@@ -85,8 +113,13 @@ def _store(key: str, values: Mapping[str, Any], using: str) -> bool:
     since = Case(When(state=DeviceState.DROPPED, then=Value(now)), default=F("state_changed_at"))
     rows = Device.objects.using(using).filter(address_hash=key)
     for attempts_left in (2, 1, 0):
-        if rows.update(state_changed_at=since, **values):
+        if rows.filter(movable).update(state_changed_at=since, **values):
             return False
+        if (taken := rows.first()) is not None:
+            if attempts_left and rows.filter(movable).exists():
+                # It has come, or become movable, in between.
+                continue
+            return taken
         try:
             with transaction.atomic(using=using):
                 Device.objects.using(using).create(address_hash=key, state_changed_at=now, **values)

@@ -10,6 +10,7 @@ from ..backends import backends
 from ..conf import conf
 from ..exceptions import FieldError
 from ..models import Platform
+from .proofs import MAX_PROOF
 
 #: Characters; a Web Push subscription as JSON fits.
 MAX_ADDRESS: Final = 4_096
@@ -62,6 +63,13 @@ def device_errors(
         for index, tag in enumerate(tags):
             if problem := tag_problem(tag):
                 yield FieldError(f"/tags/{index}", problem, "invalid")
+
+
+def proof_errors(proof: Any) -> Iterator[FieldError]:
+    """Yield what is wrong with a proof, whatever its type; "" is none."""
+    if not isinstance(proof, str) or len(proof) > MAX_PROOF:
+        detail = f"must be a string with at most {MAX_PROOF} characters"
+        yield FieldError("/proof", detail, "invalid_type")
 
 
 def _address_errors(address: Any, alias: str | None) -> Iterator[FieldError]:

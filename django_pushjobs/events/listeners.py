@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ _UNREAD: Final = 1_000
 
 
 class TooManyListeners(PushJobsError):
-    """This process has as many listeners as it may have."""
+    """This process has as many listeners as it may have, of all clients or of this one."""
 
 
 class Lagging(PushJobsError):
@@ -131,7 +132,8 @@ class Hub:
     """Reads the streams of all clients that have a listener in this process."""
 
     def __init__(self) -> None:
-        self.count = 0
+        #: Listeners by client.
+        self._counts: Counter[int] = Counter()
         self._streams: dict[int, _Stream] = {}
         self._lock = threading.Lock()
         self._opening = threading.Lock()
@@ -145,18 +147,25 @@ class Hub:
     def listen(self, client_id: int, request_id: str | None = None) -> Iterator[Listener]:
         """Listen to a client, or to one push request of it, from now on.
 
-        :raises TooManyListeners: there are ``MAX_LISTENERS`` already.
+        :raises TooManyListeners: there are ``MAX_LISTENERS`` already, or ``MAX_CLIENT_LISTENERS``
+            to this client.
         :raises broker.Unavailable: Redis does not answer.
         """
-        if self.count >= conf().MAX_LISTENERS:
+        settings = conf()
+        if (
+            self._counts.total() >= settings.MAX_LISTENERS
+            or self._counts[client_id] >= settings.MAX_CLIENT_LISTENERS
+        ):
             raise TooManyListeners
         listener = Listener(request_id)
-        self.count += 1
+        self._counts[client_id] += 1
         try:
             self._add(client_id, listener)
             yield listener
         finally:
-            self.count -= 1
+            self._counts[client_id] -= 1
+            if not self._counts[client_id]:
+                del self._counts[client_id]
             with self._lock:
                 if stream := self._streams.get(client_id):
                     stream.remove(listener)

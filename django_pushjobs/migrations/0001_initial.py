@@ -497,6 +497,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "device",
                 "verbose_name_plural": "devices",
                 "ordering": ("-id",),
+                "permissions": (("view_address", "Can view addresses"),),
             },
         ),
         migrations.CreateModel(

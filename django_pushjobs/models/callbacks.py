@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from .clients import ApiClient
 from .encryption import decrypt
@@ -123,6 +124,7 @@ class CallbackEndpoint(models.Model):
         # Not the URL, which may contain a token: this ends up in logs and page titles.
         return f"{self.id}"
 
+    @sensitive_variables()
     def secrets(self, now: datetime) -> list[str]:
         """Return the secrets to sign with at ``now``, the newest first.
 

@@ -79,6 +79,7 @@ class Device(models.Model):
         verbose_name = _("device")
         verbose_name_plural = _("devices")
         ordering = ("-id",)
+        permissions = (("view_address", "Can view addresses"),)
         indexes = (
             models.Index(fields=("backend", "state", "state_changed_at"), name="pushjobs_dropped"),
         )
@@ -90,8 +91,8 @@ class Device(models.Model):
         )
 
     def __str__(self) -> str:
-        # Not the address: this ends up in logs and page titles.
-        return f"{self.platform} {self.address_hash[:12]}"
+        # Not the address, nor its hash: this ends up in logs and page titles.
+        return f"{self.platform} {self.pk}"
 
     @property
     def tags(self) -> list[str]:

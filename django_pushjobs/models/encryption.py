@@ -7,15 +7,18 @@ import hashlib
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import SecretUnreadable
 
 
+@sensitive_variables()
 def encrypt(secret: str) -> str:
     """Return ``secret`` encrypted, for storage."""
     return _cipher().encrypt(secret.encode()).decode()
 
 
+@sensitive_variables()
 def decrypt(stored: str) -> str:
     """Return the secret that was given to :func:`encrypt`.
 

@@ -12,6 +12,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework_api_key.crypto import KeyGenerator
 
 from ..conf import conf
@@ -33,6 +34,7 @@ class Scope(models.TextChoices):
 
 
 class ApiKeyManager(models.Manager["ApiKey"]):
+    @sensitive_variables()
     def issue(
         self, client: ApiClient, name: str, *, is_test: bool = False, **fields: Any
     ) -> tuple[ApiKey, str]:
@@ -47,6 +49,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
             client=client, name=name, prefix=prefix, hashed_key=hashed, **fields
         ), secret
 
+    @sensitive_variables()
     def rotate(self, key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
         """Issue a successor of ``key``, and return it with its secret.
 
@@ -64,6 +67,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
                 key.save(update_fields=["expires_at"])
         return successor, secret
 
+    @sensitive_variables()
     def authenticate(
         self, secret: str, among: models.QuerySet[ApiKey] | None = None
     ) -> ApiKey | None:

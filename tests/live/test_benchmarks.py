@@ -163,3 +163,14 @@ def test_a_network_that_loses_connections_loses_no_message(tmp_path: Path) -> No
     )
     assert program.wait(120) == 0, program.output
     assert program.output.count("0 lost, 0 twice") == 3
+
+
+def test_a_neighbour_that_tries_everything_stops_nobody(tmp_path: Path) -> None:
+    """How long its pushes keep those of others waiting is for the benchmark to say."""
+    program = Program(
+        ["-m", "benchmarks.neighbours", "--seconds=8", "--goal=60", "--database=sqlite"],
+        {**os.environ, "DJANGO_SETTINGS_MODULE": ""},
+        tmp_path / "log",
+    )
+    assert program.wait(180) == 0, program.output
+    assert "paused: nothing" in program.output

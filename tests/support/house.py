@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 #: Floor -> its rooms, from the ground up.
 FLOORS: Mapping[str, tuple[str, ...]] = {
     "ground": ("__init__", "conf", "exceptions", "states", "signals", "runtime"),
-    "common": ("sentry", "recipients"),
+    "common": ("sentry", "recipients", "reporting"),
     "doors": ("transport", "broker", "db"),
     "ways out": ("backends",),
     "truth": ("models", "migrations"),
@@ -32,7 +32,16 @@ FLOORS: Mapping[str, tuple[str, ...]] = {
     "client": ("client",),
 }
 GROUND = FLOORS["ground"]
-BELOW_TRUTH = (*GROUND, "sentry", "recipients", "transport", "broker", "db", "backends")
+BELOW_TRUTH = (
+    *GROUND,
+    "sentry",
+    "recipients",
+    "reporting",
+    "transport",
+    "broker",
+    "db",
+    "backends",
+)
 BELOW_LIFE = (*BELOW_TRUTH, "models", "events", "devices", "limits", "callbacks")
 
 #: Room, or module of one, -> the rooms and modules that it may import besides its own. The most
@@ -41,6 +50,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(GROUND, ()),
     "sentry": GROUND,
     "recipients": GROUND,
+    "reporting": GROUND,
     "transport": GROUND,
     "broker": GROUND,
     "db": (*GROUND, "sentry"),

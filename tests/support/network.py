@@ -63,9 +63,8 @@ class Link:
         self.near, self.far = _Side(self), _Side(self)
 
     def accept(self) -> _Side:
-        self.network.links.add(self)
-        self.network.opened += 1
-        asyncio.get_running_loop().create_task(self._connect())
+        self.network.add(self)
+        self.network.keep(asyncio.get_running_loop().create_task(self._connect()))
         return self.near
 
     async def _connect(self) -> None:
@@ -77,6 +76,11 @@ class Link:
             return
         self.near.other, self.far.other = self.far, self.near
         self.far.transport.write(bytes(self.near.early))
+
+    def abort(self) -> None:
+        for side in (self.near, self.far):
+            if hasattr(side, "transport"):
+                side.transport.abort()
 
     def close(self) -> None:
         self.network.links.discard(self)
@@ -115,11 +119,23 @@ class Network:
 
     def __init__(self, target: int) -> None:
         self.target = target
+        #: The connections that are open and as they should be.
         self.links: set[Link] = set()
+        self._ever: list[Link] = []
         self.opened = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
         self.port = self.listener.getsockname()[1]
         self.loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def add(self, link: Link) -> None:
+        self.links.add(link)
+        self._ever.append(link)
+        self.opened += 1
 
     def all(self, action: Callable[[Link], None]) -> int:
         """Do something to all open connections; return how many there were."""
@@ -149,18 +165,26 @@ class Network:
             for link in list(self.links):
                 fault(link)
 
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for link in self._ever:
+            link.abort()
+        # Transports close their sockets at the next turns of the loop.
+        await asyncio.sleep(0.05)
+
     def run(self, faults: Sequence[Callable[[Link], None]], seed: int) -> None:
         asyncio.set_event_loop(self.loop)
         self.task = self.loop.create_task(self._serve())
-        trouble = self.loop.create_task(self._trouble(faults, seed)) if faults else None
+        if faults:
+            self._tasks.add(self.loop.create_task(self._trouble(faults, seed)))
         try:
             self.loop.run_until_complete(self.task)
         except asyncio.CancelledError:
             pass
         finally:
-            if trouble is not None:
-                trouble.cancel()
-            self.loop.run_until_complete(asyncio.sleep(0))
+            self.loop.run_until_complete(self._end())
             self.loop.close()
 
 

@@ -18,7 +18,7 @@ _VOLATILE = [
 #: Said by the process, not by the job.
 _OF_THE_PROCESS = {"pid", "ip_address", "hostname", "birth", "total_working_time"}
 #: What a job says of when something last became of it.
-_MOMENTS = ("created_at", "started_at", "ended_at", "last_heartbeat")
+_MOMENTS = ("created_at", "enqueued_at", "started_at", "ended_at")
 
 
 def state(connection: Redis, worker: str, prefix: str = "rq") -> dict[str, Any]:

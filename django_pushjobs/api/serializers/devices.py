@@ -20,6 +20,7 @@ class NewDevice(Body):
     app = AnyField(required=False)
     locale = AnyField(required=False)
     tags = AnyField(required=False)
+    proof = AnyField(required=False)
 
 
 class DeviceSerializer(serializers.Serializer[Device]):

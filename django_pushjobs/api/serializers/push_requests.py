@@ -12,6 +12,7 @@ from rest_framework import serializers
 from ...exceptions import InvalidPushRequest
 from ...models import Delivery, PushRequest
 from ...states import FINAL, DeliveryStatus, Priority, Status
+from ..addresses import NamedAddresses, opaque
 from ..bodies import Body
 from ..fields import IdsField, UTCTimeField, utc
 
@@ -131,22 +132,44 @@ _TIMES = tuple(
 class DeliverySerializer(serializers.Serializer[Delivery]):
     """A receipt: what became of one address."""
 
-    id = serializers.UUIDField(read_only=True)
-    address = serializers.CharField(read_only=True)
+    # The context holds the addresses that may be read, as ``named``.
+
+    id = serializers.SerializerMethodField()
+    address = serializers.SerializerMethodField(
+        help_text="As the request named it; null if it is that of a user or a tag."
+    )
     status = serializers.ChoiceField(choices=DeliveryStatus.choices, read_only=True)
-    provider_id = serializers.CharField(
-        read_only=True, help_text="The provider's id of the message, if it gave one."
+    provider_id = serializers.SerializerMethodField(
+        help_text="The provider's id of the message, if it gave one."
     )
     error = serializers.SerializerMethodField(help_text="Set if it was not accepted.")
     attempts = serializers.IntegerField(read_only=True)
     started_at = UTCTimeField(read_only=True)
     finished_at = UTCTimeField(read_only=True)
 
+    @extend_schema_field(serializers.UUIDField())
+    def get_id(self, row: Delivery) -> str:
+        return str(row.pk if self.get_address(row) is not None else opaque(row.pk))
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_address(self, row: Delivery) -> str | None:
+        named: NamedAddresses = self.context["named"]
+        return named.spelling_of(row.address)
+
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, row: Delivery) -> dict[str, str] | None:
         if row.status == DeliveryStatus.ACCEPTED:
             return None
-        return {"code": row.error_code or row.status, "detail": row.error}
+        return {"code": row.error_code or row.status, "detail": self._told(row, row.error)}
+
+    def get_provider_id(self, row: Delivery) -> str:
+        return self._told(row, row.provider_id)
+
+    def _told(self, row: Delivery, said: str) -> str:
+        """Return what a provider said, unless it repeats what the third party may not know."""
+        if self.get_address(row) is None and (row.address in said or str(row.pk) in said):
+            return ""
+        return said
 
 
 class ReceiptsQuery(Body):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -54,6 +55,7 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
         return super().get_queryset().filter(client=self.client)
 
     @operations.register
+    @sensitive_variables("secret")
     def create(self, request: Request) -> Response:
         values = bodies.read(NewCallbackEndpoint, request.data)
         endpoint, secret = endpoints.register(self.client, **values)
@@ -122,6 +124,7 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
     def _state(self, endpoint: CallbackEndpoint) -> Response:
         return Response(self.get_serializer(endpoint).data)
 
+    @sensitive_variables("secret", "data", "response")
     def _with_secret(self, endpoint: CallbackEndpoint, secret: str, **kwargs: Any) -> Response:
         data = {**self.get_serializer(endpoint).data, "secret": secret}
         response = Response(data, **kwargs)

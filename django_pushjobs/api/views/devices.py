@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from django.contrib.auth import get_user_model
 from django.http import Http404
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -13,9 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ... import devices
+from ...exceptions import ProofRequired
 from ...models import Device
 from .. import bodies
 from ..base import JSONView
+from ..challenges import challenge
+from ..fields import utc
 from ..serializers.devices import DeviceSerializer, NewDevice
 
 
@@ -40,16 +44,25 @@ class DeviceApiView(JSONView):
 
 
 class DevicesView(DeviceApiView):
-    """``GET``: the devices of the user. ``POST``: register one, or renew it."""
+    """``GET``: the devices of the user. ``POST``: register one, or renew it.
+
+    Whoever is logged in can name any address, so one that is in use by somebody else has to be
+    proved.
+    """
 
     def get(self, request: Request) -> Response:
         rows = Device.objects.filter(user=request.user.pk).prefetch_related("tag_rows")
         shown = [DeviceSerializer(row).data for row in rows[: devices.MAX_DEVICES]]
         return Response({"devices": shown})
 
+    @sensitive_variables()
     def post(self, request: Request) -> Response:
         values = bodies.read(NewDevice, request.data)
-        device, is_new = devices.register(request.user, **values)
+        try:
+            device, is_new = devices.register(request.user, **values, trusted=False)
+        except ProofRequired as required:
+            expires_at = challenge(request.user, values["address"], required)
+            return Response({"state": "unproven", "expires_at": utc(expires_at)}, status=202)
         return Response(DeviceSerializer(device).data, status=201 if is_new else 200)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from ...models import Delivery, PushRequest, Scope
 from ...submission.acceptance import accept
 from ...submission.submissions import Submission
 from .. import bodies, parameters, sse
+from ..addresses import NamedAddresses
 from ..base import ApiView
 from ..conditional import etag_of, known_etag, not_modified
 from ..exception_handler import problem_for
@@ -118,7 +119,8 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         of_few: dict[UUID, list[Delivery]] = {pk: [] for pk in few}
         for delivery in Delivery.objects.filter(request__in=few).order_by("pk") if few else ():
             of_few[delivery.request_id].append(delivery)
-        return Response({"items": [self._receipt(pk, rows.get(pk), of_few.get(pk)) for pk in ids]})
+        shown = self._shown(of_few)
+        return Response({"items": [self._receipt(pk, rows.get(pk), shown.get(pk)) for pk in ids]})
 
     @operations.events
     @action(detail=False)
@@ -149,8 +151,10 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         serializer_class=DeliverySerializer,
     )
     def deliveries(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.get_object().deliveries.all())  # type: ignore[arg-type]
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        with_recipients = self.get_queryset().defer(None).only("backend", "recipients")
+        row = with_recipients.get(pk=self.kwargs["id"])
+        page = self.paginate_queryset(row.deliveries.all())  # type: ignore[arg-type]
+        return self.get_paginated_response(_receipts(page, NamedAddresses.of(row)))
 
     @operations.cancel
     @action(detail=True, methods=["post"])
@@ -205,12 +209,27 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             "id": str(pk),
             "status": 200,
             "push_request": self.get_serializer(row).data,
-            "deliveries": deliveries and DeliverySerializer(deliveries, many=True).data,
+            "deliveries": deliveries,
         }
+
+    def _shown(self, deliveries: Mapping[UUID, Sequence[Delivery]]) -> dict[UUID, Any]:
+        """Return the receipts of several requests, by the key of the request."""
+        shown: dict[UUID, Any] = {pk: [] for pk in deliveries}
+        tried = [pk for pk, those in deliveries.items() if those]
+        rows = PushRequest.objects.filter(pk__in=tried).only("backend", "recipients")
+        # A few at a time: they may have more recipients than addresses.
+        for row in rows.iterator(chunk_size=50) if tried else ():
+            shown[row.pk] = _receipts(deliveries[row.pk], NamedAddresses.of(row))
+        return shown
 
     def _state(self, row: PushRequest) -> Response:
         headers = {} if row.is_final else _retry_after()
         return Response(self.get_serializer(row).data, headers=headers)
+
+
+def _receipts(deliveries: Any, named: NamedAddresses) -> Any:
+    """Return ``deliveries`` as a third party sees them."""
+    return DeliverySerializer(deliveries, many=True, context={"named": named}).data
 
 
 def _refused(item: InvalidPushRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ async function start() {
   }
   const registration = await navigator.serviceWorker.register(page.worker);
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
-    note(`shown here: “${data.shown}”`, "good");
+    if (data.shown) note(`shown here: “${data.shown}”`, "good");
   });
   find("subscribe").addEventListener("click", guarded(() => subscribe(registration)));
   find("unsubscribe").addEventListener("click", guarded(() => unsubscribe(registration)));
@@ -55,8 +55,21 @@ async function unsubscribe(registration) {
 async function register(subscription) {
   const address = JSON.stringify(subscription);
   const body = { platform: "web", address, locale: navigator.language };
-  const device = await call(page.devices, { method: "POST", body });
+  // Somebody else may have used this browser: then a code that is pushed here proves that it is ours.
+  const proof = pushedCode();
+  let device = await call(page.devices, { method: "POST", body });
+  if (device.state === "unproven") {
+    device = await call(page.devices, { method: "POST", body: { ...body, proof: await proof } });
+  }
   localStorage.setItem("device", device.id);
+}
+
+function pushedCode() {
+  return new Promise((resolve) => {
+    navigator.serviceWorker.addEventListener("message", ({ data }) => {
+      if (data.proof) resolve(data.proof);
+    });
+  });
 }
 
 function draw(subscription) {

@@ -10,6 +10,12 @@ self.addEventListener("push", (event) => {
   } catch {
     message = { notification: { title: event.data.text() } };
   }
+  const proof = message.data?.pushjobs_challenge;
+  if (proof) {
+    // The page that registers this browser waits for it.
+    event.waitUntil(tell({ proof }));
+    return;
+  }
   const { title = "A message", navigate, ...options } = message.notification ?? {};
   // A browser that was woken without showing anything loses its subscription.
   event.waitUntil(show(title, { ...options, data: { ...options.data, navigate } }));
@@ -17,8 +23,12 @@ self.addEventListener("push", (event) => {
 
 async function show(title, options) {
   await self.registration.showNotification(title, options);
-  for (const client of await self.clients.matchAll()) {
-    client.postMessage({ shown: title });
+  await tell({ shown: title });
+}
+
+async function tell(news) {
+  for (const client of await self.clients.matchAll({ includeUncontrolled: true })) {
+    client.postMessage(news);
   }
 }
 

@@ -304,10 +304,10 @@ def test_who_may_view_sees_no_buttons_and_no_addresses(client):
     assert "&quot;address&quot;" not in response.rendered_content
 
 
-def test_the_permission_to_view_deliveries_shows_addresses(client):
+def test_two_permissions_show_the_addresses_of_deliveries(client):
     request = a_push_request(Status.FAILED, recipients=["address"])
     some_deliveries(request, 1)
-    log_in_with(client, "view_pushrequest", "view_delivery")
+    log_in_with(client, "view_pushrequest", "view_delivery", "view_address")
     text = client.get(page(request)).rendered_content
     assert "device-0" in text
     assert "&quot;address&quot;" in text

@@ -489,6 +489,52 @@ def test_a_time_slice_ends_however_much_waits(
 # Order, pause, replay, retention.
 
 
+def test_what_waits_behind_another_is_not_due(receiver: Provider, clock: Clock) -> None:
+    """Else the job of the endpoint would be enqueued again and again until then."""
+    endpoint, _ = an_endpoint(receiver.url)
+    row = a_push_request(Status.FAILED, client=endpoint.client)
+    events = []
+    for status in (Status.FAILED, Status.SUCCEEDED):
+        PushRequest.objects.filter(pk=row.pk).update(status=status, updated_at=clock.now)
+        row.refresh_from_db()
+        with transaction.atomic():
+            announcements.record([Change.of(row)], using="default")
+        if not events:
+            receiver.script(http(500))
+            assert sender.send(endpoint.pk) == 1
+        events = list(CallbackEvent.objects.order_by("created_at"))
+        clock.advance(seconds=1)
+    django_rq.get_queue("pushjobs", serializer=JSONSerializer).empty()
+    assert sender.send(endpoint.pk) == 0
+    assert jobs() == []
+    assert sweeping.sweep() == 0
+    # Once the first one has been delivered, the second one follows at once.
+    clock.advance(seconds=10)
+    assert sweeping.sweep() == 1
+    assert sender.send(endpoint.pk) == 2
+    told = [request.json["data"]["status"] for request in receiver.requests]
+    assert told == ["failed", "failed", "succeeded"]
+
+
+def test_what_waits_behind_a_long_wait_follows_a_replay(receiver: Provider, clock: Clock) -> None:
+    endpoint, _ = an_endpoint(receiver.url)
+    row = a_push_request(Status.FAILED, client=endpoint.client)
+    for status in (Status.FAILED, Status.SUCCEEDED):
+        PushRequest.objects.filter(pk=row.pk).update(status=status, updated_at=clock.now)
+        row.refresh_from_db()
+        with transaction.atomic():
+            announcements.record([Change.of(row)], using="default")
+        clock.advance(seconds=1)
+    first = CallbackEvent.objects.order_by("created_at").first()
+    assert first is not None
+    CallbackEvent.objects.filter(pk=first.pk).update(
+        attempts=3, next_attempt_at=clock.now + timedelta(hours=2)
+    )
+    assert sender.send(endpoint.pk) == 0
+    CallbackEvent.objects.filter(pk=first.pk).update(next_attempt_at=clock.now)
+    assert sender.send(endpoint.pk) == 2
+
+
 def test_the_events_of_one_request_keep_their_order(receiver: Provider, clock: Clock) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     row = a_push_request(Status.FAILED, client=endpoint.client)

@@ -1,4 +1,4 @@
-"""A device is not the spelling of its address, and belongs to whoever registered it last.
+"""A device is not the spelling of its address, and belongs to one user at a time.
 
 The push services here are real ones: they verify, decrypt, and say what they got.
 """
@@ -23,6 +23,7 @@ from django_pushjobs import devices, services
 from django_pushjobs.backends import backends, vapid
 from django_pushjobs.delivery import dead_addresses, parts
 from django_pushjobs.delivery.attempts import deliver
+from django_pushjobs.devices.proofs import CHALLENGE
 from django_pushjobs.models import Device, PushRequest
 from django_pushjobs.models.identifiers import delivery_id
 from django_pushjobs.states import FINAL, Status
@@ -222,6 +223,26 @@ def test_a_dead_address_drops_its_device_however_it_is_spelled(
     push(other)
     device.refresh_from_db()
     assert device.state == "dropped"
+
+
+def test_another_spelling_does_not_take_an_address_over(
+    service: PushService, anna: User, bert: User
+) -> None:
+    """Only the browser itself gets the code, and can read it: the push is encrypted for it."""
+    hers, his, *_ = spellings(service.subscribe())
+    register(anna, hers)
+    app = Client()
+    app.force_login(bert)
+    body = {"platform": "web", "address": his}
+    assert app.post(URL, body, content_type="application/json").status_code == 202
+    deliver(PushRequest.objects.get().pk)
+    [received] = service.received
+    proof = received.message["data"][CHALLENGE]
+    assert "notification" not in received.message
+    assert Device.objects.get().user == anna
+    answer = app.post(URL, body | {"proof": proof}, content_type="application/json")
+    assert answer.status_code == 200
+    assert Device.objects.get().user == bert
 
 
 @pytest.mark.parametrize("recipient", ["user", "tag", "address", "part"])

@@ -112,6 +112,21 @@ def test_there_are_only_so_many_listeners(acme: ThirdParty, settings: Settings) 
         pass
 
 
+def test_one_client_leaves_room_for_others(acme: ThirdParty, settings: Settings) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_CLIENT_LISTENERS": 1}
+    hub = Hub()
+    other = ThirdParty("other")
+    with (
+        hub.listen(acme.client.pk),
+        hub.listen(other.client.pk),
+        pytest.raises(TooManyListeners),
+        hub.listen(acme.client.pk, "one"),
+    ):
+        pass
+    with hub.listen(acme.client.pk):
+        pass
+
+
 def test_without_redis_nothing_fails(acme: ThirdParty, settings: Settings) -> None:
     publisher = Publisher()
     with socket.socket() as unused:

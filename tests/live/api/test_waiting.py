@@ -158,6 +158,8 @@ def test_listeners_survive_a_redis_that_forgets(web: Web, stack: Stack) -> None:
 def test_there_is_an_end_of_listeners(stack: Stack) -> None:
     stack.gateway()
     web = Web(stack, TEST_MAX_LISTENERS="1")
+    for _ in range(3):
+        assert web.call("HEAD", "/events").status == 200  # and holds no place
     with web.open("GET", "/events"):
         refused = web.call("GET", "/events")
         assert refused.status == 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from datetime import UTC, datetime
 
@@ -88,3 +89,15 @@ def test_a_body_that_is_no_callback() -> None:
 def test_a_secret_that_is_none() -> None:
     with pytest.raises(ValueError, match="base64"):
         verify(headers(), secret="whsec_?")
+
+
+@pytest.mark.parametrize("empty", ["", "whsec_", "whsec_AAAA", [""], [SECRET, ""]])
+def test_an_empty_secret_lets_nobody_sign(empty: str | list[str]) -> None:
+    """As from a setting that is not set: the attacker signs with the empty key."""
+    stamp = str(int(NOW.timestamp()))
+    signed = b".".join([b"evt-1", stamp.encode(), BODY])
+    signature = base64.b64encode(hmac.digest(b"", signed, "sha256")).decode()
+    forged = headers() | {"Webhook-Signature": f"v1,{signature}"}
+    for given in (forged, headers(), {}):
+        with pytest.raises(ValueError, match="secret"):
+            verify(given, secret=empty)
