@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
+from ..db.deadlocks import atomically
 from ..exceptions import DestinationRefused, FieldError, InvalidCallbackEndpoint
 from ..models import (
     ApiClient,
@@ -58,7 +59,8 @@ def register(
         raise InvalidCallbackEndpoint(errors)
     secret = signing.new_secret()
     using = router.db_for_write(CallbackEndpoint)
-    with transaction.atomic(using=using):
+
+    def store() -> CallbackEndpoint:
         # Calls at the same time count one after the other: whoever writes first holds the row, or
         # on SQLite the database.
         ApiClient.objects.using(using).filter(pk=client.pk).update(is_active=F("is_active"))
@@ -66,12 +68,14 @@ def register(
         if existing.filter(client=client).count() >= MAX_ENDPOINTS:
             detail = f"there are already {MAX_ENDPOINTS} endpoints"
             raise InvalidCallbackEndpoint([FieldError("", detail, "too_many")])
-        endpoint = existing.create(
+        return existing.create(
             client=client,
             url=url,
             event_types=list(dict.fromkeys(event_types)),
             encrypted_secret=encrypt(secret),
         )
+
+    endpoint = atomically(store, using=using)
     endpoint_cache.clear()
     return endpoint, secret
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from ..backends import backends
+from ..db.deadlocks import atomically
 from ..exceptions import FieldError, InvalidDevice, ProofRequired
 from ..models import Device, DeviceState, DeviceTag, address_hash
 from .proofs import code_for, proved
@@ -68,18 +70,28 @@ def register(
         "last_seen_at": now,
     }
     using = router.db_for_write(Device)
-    with transaction.atomic(using=using):
+
+    def store() -> tuple[Device, bool]:
         is_new = _store(key, values, using, _movable(user, trusted, proof))
         if isinstance(is_new, Device):
             raise _refusal(is_new, backend.alias, user, proof)
-        device = Device.objects.using(using).get(address_hash=key)
         if user is not None:
-            others = Device.objects.using(using).filter(user=user, state=DeviceState.ACTIVE)
-            if others.exclude(pk=device.pk).count() >= MAX_DEVICES:
-                detail = f"this user already has {MAX_DEVICES} devices"
-                raise InvalidDevice([FieldError("", detail, "too_many")])
+            _check_room(user, key, using)
+        device = Device.objects.using(using).get(address_hash=key)
         _set_tags(device, tags, using)
-    return device, is_new
+        return device, is_new
+
+    return atomically(store, using=using)
+
+
+def _check_room(user: Any, key: str, using: str) -> None:
+    # Registrations at the same time count one after the other.
+    users = get_user_model()._base_manager.using(using)
+    users.select_for_update().filter(pk=user.pk).first()
+    others = Device.objects.using(using).filter(user=user, state=DeviceState.ACTIVE)
+    if others.exclude(address_hash=key).count() >= MAX_DEVICES:
+        detail = f"this user already has {MAX_DEVICES} devices"
+        raise InvalidDevice([FieldError("", detail, "too_many")])
 
 
 def _movable(user: Any, trusted: bool, proof: str) -> Q:
@@ -146,13 +158,16 @@ def unregister(user: Any, device_id: int) -> bool:
     """Forget a device of ``user``; return False if the user has no such device."""
     using = router.db_for_write(Device)
     mine = Device.objects.using(using).filter(user=user, pk=device_id)
-    with transaction.atomic(using=using):
+
+    def forget() -> bool:
         # Locks the row, so that nobody who registers the address meanwhile gives it new tags. As in
         # _store(), SQLite has to write first.
         if not mine.update(state_changed_at=F("state_changed_at")):
             return False
         mine.delete()
-    return True
+        return True
+
+    return atomically(forget, using=using)
 
 
 def drop(device_ids: Sequence[int]) -> int:

@@ -29,7 +29,7 @@ def state(connection: Redis, worker: str, prefix: str = "rq") -> dict[str, Any]:
 
     Times are counted from when something last became of the job that they belong to, not from the
     moment of looking: how long the whole took, or how late this looks, is nobody's difference.
-    They are rounded to tens of seconds. What belongs to no job has its time rounded to minutes.
+    They are rounded down to tens of seconds; of what belongs to no job, to minutes.
     """
     found: dict[str, Any] = {}
     names = {worker: "<worker>", f"{prefix}:": "rq:"}
@@ -48,7 +48,8 @@ def _ahead(connection: Redis, moment: float, member: str, prefix: str) -> int:
     said = connection.hmget(f"{prefix}:job:{member.split(':', 1)[0]}", *_MOMENTS)
     moments = [datetime.fromisoformat(at.decode()).timestamp() for at in said if at]
     if moments:
-        return round((moment - max(moments)) / 10) * 10
+        # Some seconds may pass in between, and two clocks may differ a little.
+        return int(moment - max(moments) + 2) // 10 * 10
     return round((moment - connection.time()[0]) / 60) * 60
 
 

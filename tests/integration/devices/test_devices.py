@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -126,6 +128,25 @@ class TestRegister:
         register(anna, "a")
         with pytest.raises(InvalidDevice, match="already"):
             register(anna, "c")
+
+    def test_ends_there_for_calls_at_the_same_time(
+        self, anna: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "MAX_DEVICES", 5)
+        together = threading.Barrier(10)
+
+        def call(number: int) -> bool:
+            try:
+                together.wait()
+                register(anna, f"device-{number}")
+            except InvalidDevice:
+                return False
+            finally:
+                connection.close()
+            return True
+
+        with ThreadPoolExecutor(10) as pool:
+            assert sum(pool.map(call, range(10))) == Device.objects.count() == 5
 
 
 class TestResolve:

@@ -53,10 +53,10 @@ ENQUEUE: dict[str, Callable[[Queue], Any]] = {
     "no result": lambda q: q.enqueue(jobs.nothing, job_id="one"),
     "a result that is kept": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", result_ttl=-1),
     "a result that is thrown away": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", result_ttl=0),
-    "a result for a while": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", result_ttl=77),
+    "a result for a while": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", result_ttl=82),
     "a time to live": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", ttl=1_000),
     "meta": lambda q: q.enqueue(jobs.add, 1, 2, job_id="one", meta={"a": 1}),
-    "a failure": lambda q: q.enqueue(jobs.fail, job_id="one", failure_ttl=55),
+    "a failure": lambda q: q.enqueue(jobs.fail, job_id="one", failure_ttl=62),
     "a dependent": lambda q: (
         q.enqueue(jobs.add, 1, 2, job_id="one"),
         q.enqueue(jobs.nothing, job_id="two", depends_on="one"),
