@@ -1,6 +1,7 @@
 """The app's place in INSTALLED_APPS."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,3 +13,8 @@ class PushJobsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  (registers itself)
+        from .broker import keys
+        from .models.sites import make_site, site_identifier
+
+        post_migrate.connect(make_site, sender=self, dispatch_uid="django_pushjobs.apps")
+        keys.name_site_by(site_identifier)

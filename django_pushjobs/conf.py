@@ -48,6 +48,8 @@ class Conf:
     QUEUES: Mapping[str, str] = field(default_factory=_default_queues)
     #: queue -> dotted names of functions, besides ours, that jobs on it may call
     ALLOWED_JOBS: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: what our keys in Redis begin with; empty: "pushjobs:" and an id that is in the database
+    REDIS_PREFIX: str = ""
     #: how long one job may run before it is interrupted
     JOB_TIMEOUT: int = 180
     #: how long RQ keeps a finished job; the row has the truth, so briefly

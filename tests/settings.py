@@ -29,6 +29,8 @@ PUSHJOBS = PUSHJOBS | {
     "RESOLVERS": {"address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"}},
     "DEVICE_BACKENDS": {},
     "INSECURE_DESTINATIONS": False,
+    # Tests without a database use Redis, too.
+    "REDIS_PREFIX": "tests",
 }
 # Devices of people who have other apps for them.
 INSTALLED_APPS = [*INSTALLED_APPS, "push_notifications", "fcm_django"]

@@ -1,4 +1,4 @@
-"""The only door to Redis and RQ: queues, leases, and whatever processes have to agree on."""
+"""The only door to Redis and RQ: queues, leases, keys, and whatever processes have to agree on."""
 
 from redis.exceptions import RedisError as Unavailable
 

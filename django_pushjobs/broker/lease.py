@@ -7,6 +7,7 @@ from redis.lock import Lock
 from rq.utils import as_text
 
 from ..runtime.processes import is_dead, new_token
+from .keys import key
 from .queues import connection
 
 
@@ -17,7 +18,7 @@ class Lease:
     """
 
     def __init__(self, name: str, seconds: float) -> None:
-        self._name = f"pushjobs:lease:{name}"
+        self._name = name
         self._seconds = seconds
         self._lock: Lock | None = None
 
@@ -25,6 +26,8 @@ class Lease:
         """Take it or renew it; return whether it is ours.
 
         Without Redis it is everybody's: what it guards must do no harm if it is done twice.
+
+        :raises django.db.DatabaseError: see :func:`.keys.prefix`.
         """
         try:
             if self._lock is not None:
@@ -33,7 +36,7 @@ class Lease:
                 except LockError:
                     self._lock = None
             lock = connection().lock(
-                self._name, timeout=self._seconds, blocking=False, thread_local=False
+                self._key, timeout=self._seconds, blocking=False, thread_local=False
             )
             if not lock.acquire(token=new_token()) and not self._inherit(lock):
                 return False
@@ -42,9 +45,13 @@ class Lease:
         self._lock = lock
         return True
 
+    @property
+    def _key(self) -> str:
+        return key("lease", self._name)
+
     def _inherit(self, lock: Lock) -> bool:
         """Take it from a process that is certainly dead, before it expires."""
-        holder = as_text(connection().get(self._name) or "")
+        holder = as_text(connection().get(self._key) or "")
         if not holder or not is_dead(holder):
             return False
         try:

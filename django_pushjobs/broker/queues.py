@@ -29,6 +29,7 @@ from rq.utils import str_to_date
 
 from ..conf import CALLBACK_JOB, JOB, conf
 from ..states import Priority
+from .keys import key
 
 __all__ = [
     "JobTimeout",
@@ -128,26 +129,29 @@ def enqueue(push_jobs: Iterable[PushJob]) -> None:
         script = target.connection.register_script(_ENQUEUE)
         alike = [part for field in fields.items() for part in field]
         for start in range(0, len(batch), BATCH):
-            arguments: list[Any] = [Job.redis_job_namespace_prefix, len(alike), *alike]
+            keys = [target.redis_queues_keys, target.key]
+            arguments: list[Any] = [len(alike), *alike]
             for push_job in batch[start : start + BATCH]:
-                key = str(push_job.request_id)
+                request_id = str(push_job.request_id)
+                keys.append(Job.key_for(push_job.job_id))
                 arguments += (
                     push_job.job_id,
-                    zlib.compress(data.replace(_NOBODY.encode(), key.encode())),
-                    _description(key),
+                    zlib.compress(data.replace(_NOBODY.encode(), request_id.encode())),
+                    _description(request_id),
                 )
-            script(keys=[target.redis_queues_keys, target.key], args=arguments)
+            script(keys=keys, args=arguments)
 
 
-#: Put jobs on the queue KEYS[2], of those that KEYS[1] lists. ARGV holds how the key of a job
-#: begins, the number of what follows, the fields that all of them have, and then id, data and
+#: Put jobs on the queue KEYS[2], of those that KEYS[1] lists; the other keys are those of the jobs.
+#: ARGV holds the number of what follows, the fields that all of them have, and then id, data and
 #: description of each. See rq.Queue.enqueue_many for what is written.
 _ENQUEUE = """
-local prefix, alike = ARGV[1], tonumber(ARGV[2])
+local alike = tonumber(ARGV[1])
 local fields, ids = {}, {}
-for i = 1, alike do fields[i] = ARGV[2 + i] end
-for first = alike + 3, #ARGV, 3 do
-    redis.call('HSET', prefix .. ARGV[first], 'data', ARGV[first + 1],
+for i = 1, alike do fields[i] = ARGV[1 + i] end
+for i = 3, #KEYS do
+    local first = alike + 2 + (i - 3) * 3
+    redis.call('HSET', KEYS[i], 'data', ARGV[first + 1],
         'description', ARGV[first + 2], unpack(fields))
     ids[#ids + 1] = ARGV[first]
 end
@@ -279,7 +283,7 @@ def note_started(endpoint_id: UUID) -> None:
 
 
 def _note(endpoint_id: UUID) -> str:
-    return f"pushjobs:callbacks:{endpoint_id.hex}"
+    return key("callbacks", endpoint_id.hex)
 
 
 def is_reachable() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, get_origin, get_type_hints
@@ -43,6 +44,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 LEAST: Final[Mapping[Any, float]] = {int: 1, float: 0.001}
 MOST: Final = 31_536_000  # a year in seconds
 
+#: What keys in Redis may begin with: also inside the braces of a hash tag, and in a pattern.
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
+
 _TYPE_NAMES: Final[Mapping[Any, str]] = {
     int: "a whole number",
     float: "a number",
@@ -82,6 +86,15 @@ def wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]]
             if not least <= value <= most:  # NaN is out of range, too
                 message = f"PUSHJOBS[{key!r}] must be between {least} and {most}, not {value!r}."
                 yield key, Error(message, hint=hint, id="django_pushjobs.E004")
+
+
+def wrong_prefix(prefix: str) -> Iterator[CheckMessage]:
+    if not _PREFIX.fullmatch(prefix):
+        yield Error(
+            f"PUSHJOBS['REDIS_PREFIX'] cannot be {prefix!r}.",
+            hint="It has at most 64 characters: letters, digits and _ . : -",
+            id="django_pushjobs.E022",
+        )
 
 
 def wrong_waits(base: float, cap: float) -> Iterator[CheckMessage]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final, cast
 
-from ..broker import Unavailable, queues
+from ..broker import Unavailable, keys, queues
 from ..conf import conf
 from ..exceptions import PushJobsError
 from ..runtime.greenlets import cooperative
@@ -139,7 +139,7 @@ class Hub:
         self._opening = threading.Lock()
         self._reading = False
         # Written to if there is another stream to read: the blocking read returns.
-        self._control = f"pushjobs:events:control:{new_token()}"
+        self._control = keys.key("control", new_token())
         self._control_position = "0-0"
         self._next_upkeep = 0.0
 

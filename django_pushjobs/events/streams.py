@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..broker import queues
+from ..broker import keys, queues
 from ..states import FINAL
 from .change import Change
 
-_PREFIX = "pushjobs:events"
 #: Seconds for which a stream outlives its last listener, and so for which it can be resumed.
 RETENTION = 3_600
 #: Events that a stream holds, about.
@@ -65,7 +64,7 @@ def order(event_id: str) -> tuple[int, int]:
 
 
 def key(client_id: int) -> str:
-    return f"{_PREFIX}:{client_id}"
+    return keys.key("events", client_id)
 
 
 # --- The reader's side. -----------------------------------------------------------------------

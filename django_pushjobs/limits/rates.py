@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..broker.keys import key
 from ..broker.scripts import run
-
-_PREFIX = "pushjobs:limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class RateLimit:
 
     @property
     def key(self) -> str:
-        return f"{_PREFIX}:rate:{self.name}"
+        return key("rate", self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..broker import queues
+from ..broker.keys import key
 from ..broker.scripts import run
-
-_PREFIX = "pushjobs:limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class ConcurrencyLimit:
 
     @property
     def key(self) -> str:
-        return f"{_PREFIX}:slots:{self.name}"
+        return key("slots", self.name)
 
 
 @dataclass(frozen=True, slots=True)

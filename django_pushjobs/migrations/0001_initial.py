@@ -8,6 +8,7 @@ from django.db import migrations, models
 import django_pushjobs.models.identifiers
 import django_pushjobs.models.indexes
 import django_pushjobs.models.keys
+import django_pushjobs.models.sites
 
 
 class Migration(migrations.Migration):
@@ -951,6 +952,26 @@ class Migration(migrations.Migration):
                 "verbose_name": "attempt",
                 "verbose_name_plural": "attempts",
                 "ordering": ("id",),
+            },
+        ),
+        migrations.CreateModel(
+            name="Site",
+            fields=[
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False),
+                ),
+                (
+                    "identifier",
+                    models.CharField(
+                        default=django_pushjobs.models.sites.new_identifier, max_length=32
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("pk", 1)), name="pushjobs_one_site")
+                ],
             },
         ),
         migrations.AddConstraint(

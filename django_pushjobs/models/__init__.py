@@ -17,6 +17,7 @@ from .idempotency import IdempotencyRecord
 from .keys import ApiKey, Scope
 from .pauses import Pause
 from .push_requests import BULKY, PushRequest
+from .sites import Site
 
 __all__ = [
     "BULKY",
@@ -40,5 +41,6 @@ __all__ = [
     "Platform",
     "PushRequest",
     "Scope",
+    "Site",
     "address_hash",
 ]

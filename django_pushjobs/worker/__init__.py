@@ -22,6 +22,7 @@ One job, from its queue to the record of its end:
 ``endings``            the exceptions that end it from outside
 ``recorder``           records up to 64 ends in one call
 ``scripts``            the Lua of these two calls
+``keys``               the keys of RQ that it names
 
 What goes on beside the jobs, each in a greenlet or thread of its own:
 

@@ -13,7 +13,7 @@ import time
 
 import gevent
 import setproctitle
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 from django_rq.jobs import get_job_class
 from django_rq.queues import get_queues
@@ -210,5 +210,5 @@ class Child:
             vitals.publish(
                 worker.connection, worker.name, busy=busy, concurrency=worker.concurrency
             )
-        except RedisError:
-            pass  # the worker's loop reports that Redis does not answer
+        except (RedisError, DatabaseError):
+            pass  # who works with them reports that they do not answer

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from rq.defaults import RQ_KEY_PREFIX
 from rq.executions import Execution
 from rq.job import Job, JobStatus
 from rq.queue import Queue
@@ -21,6 +20,7 @@ from rq.utils import as_text, now, parse_composite_key
 from rq.worker import WorkerStatus
 
 from ..conf import conf
+from . import keys
 from .allowed_jobs import problem_with
 from .pool import Pool
 from .scripts import BATCH, POP
@@ -129,7 +129,7 @@ class Dequeuer:
             with worker.connection.pipeline(transaction=False) as pipeline:
                 pipeline.hgetall(worker.job_class.redis_job_namespace_prefix + job_id)
                 # An execution that began and ended meanwhile has no record any more.
-                pipeline.exists(f"{RQ_KEY_PREFIX}:execution:{composite}")
+                pipeline.exists(keys.EXECUTION + composite)
                 record, is_open = pipeline.execute()
             ours = is_open and as_text(record.get(b"worker_name", b"")) == worker.name
             queue = self._queue_of(as_text(record.get(b"origin", b"")))
@@ -180,14 +180,21 @@ class PopCall:
         self._ids = _execution_ids(limit)
         self.queues = tuple(queues)
         self.limit = limit
-        self.keys = [worker.key, *(queue.key for queue in queues)]
+        self.keys = [
+            worker.key,
+            worker.executions_key,
+            keys.WORKERS_SUSPENDED,
+            *(queue.key for queue in queues),
+        ]
         self.args = [
             limit,
             1 if in_turn else limit,
             0 if when_idle else worker.concurrency,
             worker.name,
-            RQ_KEY_PREFIX,
             worker.job_class.redis_job_namespace_prefix,
+            keys.WIP,
+            keys.EXECUTION,
+            keys.EXECUTIONS,
             worker.job_monitoring_interval,
             WorkerStatus.BUSY.value,
             JobStatus.STARTED.value,

@@ -7,16 +7,16 @@ else goes through RQ's own methods, job by job.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from gevent.event import AsyncResult, Event
-from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job, JobStatus, Retry
 from rq.results import Result
 from rq.utils import now
 
+from . import keys
 from .pool import Pool
 from .resilient_worker import UNREACHABLE
 from .scripts import BATCH, FINISH
@@ -106,31 +106,38 @@ class Recorder:
         worker = self.worker
         args: list[Any] = [
             worker.name,
-            RQ_KEY_PREFIX,
             JobStatus.FINISHED.value,
             int(now().timestamp()),
             Result.Type.SUCCESSFUL.value,
         ]
+        named = [worker.key, worker.executions_key]
+        queues: dict[str, int] = {}
         for finished in batch:
-            args += self._fields(finished)
-        left = self._script(keys=[worker.key], args=args)
+            job = finished.started.job
+            named += keys.of_job(job, finished.started.execution)
+            args += self._fields(finished, queues.setdefault(job.origin, len(queues)))
+        for name in queues:
+            named += keys.of_queue(name)
+        left = self._script(keys=named, args=args)
         return [batch[number - 1].started for number in left]
 
     @staticmethod
-    def _fields(finished: Finished) -> Iterator[Any]:
+    def _fields(finished: Finished, queue: int) -> tuple[Any, ...]:
         job, execution = finished.started.job, finished.started.execution
         # For the type checker.
         assert job.started_at is not None  # nosec B101
         assert job.ended_at is not None  # nosec B101
-        yield job.id
-        yield execution.id
-        yield job.origin
-        yield _utcformat(job.started_at)
-        yield _utcformat(job.ended_at)
-        yield execution.created_at.timestamp()
-        yield job.ended_at.timestamp()
-        yield finished.result_ttl
-        yield encode_result(job, finished.return_value)
+        return (
+            job.id,
+            execution.id,
+            queue,
+            _utcformat(job.started_at),
+            _utcformat(job.ended_at),
+            execution.created_at.timestamp(),
+            job.ended_at.timestamp(),
+            finished.result_ttl,
+            encode_result(job, finished.return_value),
+        )
 
 
 def _utcformat(moment: datetime) -> str:

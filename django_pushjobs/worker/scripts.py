@@ -22,9 +22,11 @@ local function iso8601(seconds, microseconds)
 end
 """
 
-#: Take up to ARGV[1] jobs off the queues KEYS[2..], up to ARGV[2] of one queue in its turn, and
-#: register them as started by the worker whose hash is KEYS[1]; it runs up to ARGV[3] jobs at
-#: once. If that is 0, the worker must be known to RQ and must be running nothing. Returns {index of
+#: Take up to ARGV[1] jobs off the queues KEYS[4..], up to ARGV[2] of one queue in its turn, and
+#: register them as started by the worker whose hash is KEYS[1], and whose executions are KEYS[2];
+#: it runs up to ARGV[3] jobs at once. KEYS[3] says whether the workers are suspended. The keys of
+#: jobs are known only once they are off their queues; ARGV[5..8] say how they begin. If ARGV[3] is
+#: 0, the worker must be known to RQ and must be running nothing. Returns {index of
 #: the queue, execution id, job id, {field, value, ...}} for each job; nil if the workers are
 #: suspended; 0 if this one is running something and must not. Ids whose job is gone are dropped, as
 #: RQ does. Times are those of Redis' clock: this may run long after it was sent. See
@@ -33,16 +35,16 @@ POP = (
     CALENDAR
     + """
 local limit, stride, concurrency = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local worker, prefix, job_prefix = ARGV[4], ARGV[5], ARGV[6]
-local interval, busy, started = tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local executions_key = KEYS[1] .. ':executions'
-local running = redis.call('SCARD', executions_key)
+local worker, job_prefix, wip_prefix = ARGV[4], ARGV[5], ARGV[6]
+local execution_prefix, executions_prefix = ARGV[7], ARGV[8]
+local interval, busy, started = tonumber(ARGV[9]), ARGV[10], ARGV[11]
+local running = redis.call('SCARD', KEYS[2])
 if concurrency > 0 then
     limit = math.min(limit, concurrency - running)
 elseif running > 0 or redis.call('EXISTS', KEYS[1]) == 0 then
     return 0
 end
-if redis.call('EXISTS', prefix .. ':suspended') == 1 then return false end
+if redis.call('EXISTS', KEYS[3]) == 1 then return false end
 local time = redis.call('TIME')
 local clock, stamp = tonumber(time[1]), string.format('%s.%06d', time[1], time[2])
 local iso = iso8601(clock, tonumber(time[2]))
@@ -64,25 +66,25 @@ local function start(index, id)
     local ttl = interval + 60
     if timeout > 0 then ttl = math.floor(math.min(timeout, interval)) + 60 end
     if ttl > longest then longest = ttl end
-    local execution = ARGV[10 + #taken]
+    local execution = ARGV[12 + #taken]
     local composite = id .. ':' .. execution
-    local key = prefix .. ':execution:' .. composite
+    local key = execution_prefix .. composite
     redis.call('HSET', key, 'id', execution, 'job_id', id, 'created_at', stamp,
         'last_heartbeat', stamp, 'worker_name', worker)
     redis.call('EXPIRE', key, ttl)
-    key = prefix .. ':executions:' .. id
+    key = executions_prefix .. id
     redis.call('ZADD', key, clock + ttl + 60, execution)
     redis.call('EXPIRE', key, ttl + 60)
     redis.call('HSET', job_key, 'last_heartbeat', iso, 'status', started,
         'started_at', iso, 'worker_name', worker)
     -- It had a time to live, or was run before and put back on the queue.
     if expires then redis.call('PERSIST', job_key) end
-    local wip = prefix .. ':wip:' .. origin
+    local wip = wip_prefix .. origin
     scores[wip] = scores[wip] or {}
     table.insert(scores[wip], clock + ttl)
     table.insert(scores[wip], composite)
     composites[#composites + 1] = composite
-    taken[#taken + 1] = {index - 2, execution, id, fields}
+    taken[#taken + 1] = {index - 4, execution, id, fields}
     return 1
 end
 
@@ -98,12 +100,12 @@ end
 local before
 repeat
     before = #taken
-    for index = 2, #KEYS do turn(index) end
+    for index = 4, #KEYS do turn(index) end
 until #taken == before or #taken >= limit
 for wip, entries in pairs(scores) do redis.call('ZADD', wip, unpack(entries)) end
 if #taken > 0 then
-    redis.call('SADD', executions_key, unpack(composites))
-    redis.call('EXPIRE', executions_key, longest + 60)
+    redis.call('SADD', KEYS[2], unpack(composites))
+    redis.call('EXPIRE', KEYS[2], longest + 60)
     redis.call('HSET', KEYS[1], 'state', busy, 'last_heartbeat', iso)
     redis.call('EXPIRE', KEYS[1], longest)
 end
@@ -111,45 +113,48 @@ return taken
 """
 )
 
-#: Record jobs that finished; ARGV from 6 on holds ``width`` values for each.
+#: Record jobs that finished, of the worker whose hash is KEYS[1], and whose executions are KEYS[2].
+#: ARGV from 5 on holds ``width`` values for each job, and KEYS from 3 on five: its record, its
+#: dependents, its results, its executions, and the one that finished. Behind those of all jobs
+#: there are two keys for each of their queues: the jobs that finished, and those that are running.
 #: Returns the numbers, from 1, of jobs that got dependents meanwhile, or that were deleted: they
 #: are left as they were. It may be called again with what it has recorded, in case its answer was
 #: lost. See BaseWorker.handle_job_success for what is written.
 FINISH = """
-local worker, prefix, finished = ARGV[1], ARGV[2], ARGV[3]
-local clock, success = tonumber(ARGV[4]), ARGV[5]
+local worker, finished, clock, success = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local left, count, seconds = {}, 0, 0
 local executions, composites, removed, scores = {}, {}, {}, {}
 local width = 9
+local registries = 3 + (#ARGV - 4) / width * 5
 -- One check of all jobs together saves one of each: hardly any has dependents, or a second
 -- execution beside ours.
 local dependents_keys, executions_keys, execution_keys = {}, {}, {}
-for first = 6, #ARGV, width do
-    table.insert(dependents_keys, prefix .. ':job:' .. ARGV[first] .. ':dependents')
-    table.insert(executions_keys, prefix .. ':executions:' .. ARGV[first])
-    table.insert(execution_keys,
-        prefix .. ':execution:' .. ARGV[first] .. ':' .. ARGV[first + 1])
+for first = 3, registries - 1, 5 do
+    table.insert(dependents_keys, KEYS[first + 1])
+    table.insert(executions_keys, KEYS[first + 3])
+    table.insert(execution_keys, KEYS[first + 4])
 end
 local fresh = redis.call('EXISTS', unpack(execution_keys)) == #execution_keys
 local dependents = redis.call('EXISTS', unpack(dependents_keys))
 local alone = #redis.call('ZUNION', #executions_keys, unpack(executions_keys)) <= #executions_keys
-for first = 6, #ARGV, width do
-    local id, execution, origin = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+for number = 1, #executions_keys do
+    local first, keys = 5 + (number - 1) * width, 3 + (number - 1) * 5
+    local id, execution, queue = ARGV[first], ARGV[first + 1], tonumber(ARGV[first + 2])
     local started_iso, ended_iso = ARGV[first + 3], ARGV[first + 4]
     local created, ended = ARGV[first + 5], ARGV[first + 6]
     local ttl, value = tonumber(ARGV[first + 7]), ARGV[first + 8]
-    local job_key = prefix .. ':job:' .. id
-    if dependents > 0 and redis.call('EXISTS', job_key .. ':dependents') == 1 then
-        left[#left + 1] = (first - 6) / width + 1
+    local job_key = KEYS[keys]
+    if dependents > 0 and redis.call('EXISTS', KEYS[keys + 1]) == 1 then
+        left[#left + 1] = number
     elseif not fresh and redis.call('HGET', job_key, 'ended_at') == ended_iso then
         -- Recorded already.
     elseif redis.call('HSET', job_key, 'status', finished, 'started_at', started_iso, 'ended_at',
             ended_iso, 'last_heartbeat', ended_iso, 'worker_name', worker) == 5 then
         redis.call('DEL', job_key)
-        left[#left + 1] = (first - 6) / width + 1
+        left[#left + 1] = number
     else
         local composite = id .. ':' .. execution
-        local results = prefix .. ':results:' .. id
+        local results = KEYS[keys + 2]
         local entry = {'type', success, 'worker_name', worker, 'execution_id', execution,
             'execution_started_at', created, 'execution_ended_at', ended}
         if value ~= '' then
@@ -165,19 +170,18 @@ for first = 6, #ARGV, width do
         else
             redis.call('PERSIST', results)
         end
-        local registry = prefix .. ':finished:' .. origin
+        local registry, wip = KEYS[registries + queue * 2], KEYS[registries + queue * 2 + 1]
         scores[registry] = scores[registry] or {}
         table.insert(scores[registry], score)
         table.insert(scores[registry], id)
-        local wip = prefix .. ':wip:' .. origin
         removed[wip] = removed[wip] or {}
         table.insert(removed[wip], composite)
         if alone then
-            executions[#executions + 1] = prefix .. ':executions:' .. id
+            executions[#executions + 1] = KEYS[keys + 3]
         else
-            redis.call('ZREM', prefix .. ':executions:' .. id, execution)
+            redis.call('ZREM', KEYS[keys + 3], execution)
         end
-        executions[#executions + 1] = prefix .. ':execution:' .. composite
+        executions[#executions + 1] = KEYS[keys + 4]
         composites[#composites + 1] = composite
         count = count + 1
         seconds = seconds + (tonumber(ended) - tonumber(created))
@@ -187,7 +191,7 @@ if count > 0 then
     for registry, entries in pairs(scores) do redis.call('ZADD', registry, unpack(entries)) end
     for wip, members in pairs(removed) do redis.call('ZREM', wip, unpack(members)) end
     redis.call('DEL', unpack(executions))
-    redis.call('SREM', KEYS[1] .. ':executions', unpack(composites))
+    redis.call('SREM', KEYS[2], unpack(composites))
     redis.call('HINCRBY', KEYS[1], 'successful_job_count', count)
     redis.call('HINCRBYFLOAT', KEYS[1], 'total_working_time', string.format('%.6f', seconds))
 end

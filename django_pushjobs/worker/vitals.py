@@ -15,7 +15,8 @@ from redis import Redis
 from rq.utils import as_text
 from rq.worker import BaseWorker
 
-KEY = "pushjobs:vitals:"
+from ..broker.keys import key
+
 #: Seconds between two records, and until one is forgotten.
 INTERVAL, TTL = 5.0, 30
 
@@ -50,23 +51,25 @@ def publish(connection: Redis, name: str, *, busy: int, concurrency: int) -> Non
     """Record how this child is doing.
 
     :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises django.db.DatabaseError: see :func:`.broker.keys.prefix`.
     """
     record: dict[Any, Any] = {"busy": busy, "concurrency": concurrency, "rss": resident_memory()}
     with connection.pipeline(transaction=False) as pipeline:
-        pipeline.hset(KEY + name, mapping=record)
-        pipeline.expire(KEY + name, TTL)
+        pipeline.hset(key("vitals", name), mapping=record)
+        pipeline.expire(key("vitals", name), TTL)
         pipeline.execute()
 
 
 def read(connection: Redis) -> list[Vitals]:
-    """Return the children of all arbiters that share this Redis, in the order of their names.
+    """Return the children of all arbiters of this site, in the order of their names.
 
     :raises redis.exceptions.RedisError: Redis does not answer.
+    :raises django.db.DatabaseError: see :func:`.broker.keys.prefix`.
     """
     workers = {worker.name: worker for worker in BaseWorker.all(connection=connection)}
     with connection.pipeline(transaction=False) as pipeline:
         for name in workers:
-            pipeline.hgetall(KEY + name)
+            pipeline.hgetall(key("vitals", name))
         records = pipeline.execute()
     found = []
     for worker, raw in zip(workers.values(), records, strict=True):

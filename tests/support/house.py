@@ -76,10 +76,11 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "management.commands.rqgeventworker": (
         *(*GROUND, "sentry", "broker", "worker", "worker.supervisor"),
     ),
-    "apps": ("checks",),
+    "apps": ("checks", "models", "broker"),
     "testing": (*GROUND, "backends"),
     "worker.supervisor": (),
     "worker": ("conf", "runtime", "sentry", "worker.supervisor"),
+    "worker.vitals": ("conf", "runtime", "sentry", "worker.supervisor", "broker"),
     "client": (),
 }
 

@@ -224,8 +224,11 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[Stack]:
-    """Lend a stack whose database is migrated and whose Redis is empty."""
+def stack(folder: Path, database: str = "live_tests") -> Iterator[Stack]:
+    """Lend a stack whose database is migrated and whose Redis is empty.
+
+    :param database: its name, where one server has many.
+    """
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.live.settings",
         "PYTHONPATH": str(ROOT),
@@ -233,7 +236,7 @@ def stack(folder: Path) -> Iterator[Stack]:
         "PYTHONWARNINGS": "error",
         "PYTHONFAULTHANDLER": "1",
     }
-    with _database(folder, environment) as url:
+    with _database(folder, environment, database) as url:
         environment["DATABASE_URL"] = url
         lent = Stack(folder, environment)
         lent.redis.flushdb()
@@ -244,7 +247,7 @@ def stack(folder: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def _database(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+def _database(folder: Path, environment: dict[str, str], name: str) -> Iterator[str]:
     """Lend a migrated database: to migrate takes seconds, so each is a copy of the first."""
     url = os.environ["DATABASE_URL"]
     if url.startswith("sqlite"):
@@ -254,10 +257,10 @@ def _database(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         yield f"sqlite:///{shutil.copy(template, folder / 'live.sqlite3')}"
         return
     if url.startswith("mysql"):
-        mariadb.ask(url, "DROP DATABASE IF EXISTS live_tests")
-        mariadb.ask(url, "CREATE DATABASE live_tests")
-        _migrate(environment | {"DATABASE_URL": _named(url, "live_tests")})
-        yield _named(url, "live_tests")
+        mariadb.ask(url, f"DROP DATABASE IF EXISTS {name}")
+        mariadb.ask(url, f"CREATE DATABASE {name}")
+        _migrate(environment | {"DATABASE_URL": _named(url, name)})
+        yield _named(url, name)
         return
     import psycopg
 
@@ -266,11 +269,11 @@ def _database(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         if connection.execute(exists).fetchone() is None:
             connection.execute("CREATE DATABASE template")
             _migrate(environment | {"DATABASE_URL": _named(url, "template")})
-        connection.execute("DROP DATABASE IF EXISTS live_tests WITH (FORCE)")
-        connection.execute("CREATE DATABASE live_tests TEMPLATE template")
-    yield _named(url, "live_tests")
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
+    yield _named(url, name)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE live_tests WITH (FORCE)")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _named(url: str, database: str) -> str:

@@ -439,6 +439,16 @@ def test_another_database_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert found() == []
 
 
+@pytest.mark.parametrize("prefix", ["", "shop", "shop:eu-1.staging_2", "x" * 64])
+def test_a_prefix_that_may_be(prefix: str) -> None:
+    assert found_in({"REDIS_PREFIX": prefix}) == []
+
+
+@pytest.mark.parametrize("prefix", ["{shop}", "a b", "shop*", "sh?p", "é", "shop\n", "x" * 65])
+def test_e021_a_prefix_that_may_not(prefix: str) -> None:
+    assert ids(found_in({"REDIS_PREFIX": prefix})) == ["E022"]
+
+
 def test_many_mistakes_are_reported_together() -> None:
     messages = found_in(
         {

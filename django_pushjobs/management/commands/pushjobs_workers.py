@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from ...broker import Unavailable
 from ...broker.queues import connection
@@ -45,6 +46,8 @@ class Command(BaseCommand):
                 self._show(as_json=options["json"])
         except Unavailable as error:
             raise CommandError(f"cannot reach Redis: {error}") from None
+        except DatabaseError as error:
+            raise CommandError(f"cannot read the id of this site: {error}") from None
         except KeyboardInterrupt:
             pass
 

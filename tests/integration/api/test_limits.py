@@ -57,7 +57,7 @@ def exceeded(response: Any, policy: str) -> dict[str, Any]:
 
 def test_without_limits_there_are_no_headers(acme: ThirdParty, redis: Redis) -> None:
     assert not [name for name in acme.post(body=ONE).headers if name.startswith("RateLimit")]
-    assert redis.keys("pushjobs:limit:*") == []
+    assert redis.keys("{tests}:*") == []
 
 
 def test_calls_in_a_window(acme: ThirdParty) -> None:
@@ -157,7 +157,7 @@ def test_what_ended_while_redis_was_away_makes_room_too(acme: ThirdParty) -> Non
 def test_one_that_is_due_later_is_unfinished_until_then(acme: ThirdParty, redis: Redis) -> None:
     limit(acme, max_unfinished=2)
     assert acme.post(body=ONE | {"send_at": "2100-01-01T00:00:00Z"}).status_code == 202
-    [key] = redis.keys("pushjobs:limit:slots:*")
+    [key] = redis.keys("{tests}:slots:*")
     assert redis.pttl(key) > 365 * 86_400_000
 
 

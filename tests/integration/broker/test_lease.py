@@ -10,7 +10,7 @@ from redis import Redis
 from django_pushjobs.broker.lease import Lease
 from django_pushjobs.runtime.processes import new_token
 
-KEY = "pushjobs:lease:test"
+KEY = "{tests}:lease:test"
 
 
 def test_one_holds_it_until_it_is_dropped(redis: Redis) -> None:

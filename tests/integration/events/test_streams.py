@@ -45,7 +45,7 @@ def test_nothing_is_kept_where_nobody_listens(
 ) -> None:
     publisher.publish([change(acme), Change.of(a_push_request())])
     assert publisher.flush(30)
-    assert not redis.keys("pushjobs:events:*")
+    assert not redis.keys("{tests}:events:*")
 
 
 def test_a_listener_hears_what_services_do(acme: ThirdParty, publisher: Publisher) -> None:

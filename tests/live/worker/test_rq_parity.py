@@ -113,9 +113,10 @@ def play(q: Queue) -> None:
     q.enqueue_in(timedelta(hours=1), jobs.nothing, job_id="scheduled")
 
 
-def left(stack: Stack, worker: str) -> dict[str, Any]:
+def left(stack: Stack, worker: str, prefix: str = "rq") -> dict[str, Any]:
+    everything = state(stack.redis, worker, prefix)
     # Which parent still lists a child depends on the order in which its parents ended.
-    found = {k: v for k, v in state(stack.redis, worker).items() if not k.endswith(":dependents")}
+    found = {k: v for k, v in everything.items() if not k.endswith(":dependents")}
     for value, _ in found.values():
         if isinstance(value, list):
             for entry in value:
@@ -129,6 +130,19 @@ def _last_line(encoded: str) -> str:
     return zlib.decompress(b64decode(encoded)).decode().strip().rsplit("\n", 1)[-1]
 
 
+def left_by_ours(stack: Stack, prefix: str = "rq") -> dict[str, Any]:
+    burst(stack, RQ_KEY_PREFIX=prefix)
+    workers = f"{prefix}:worker:"
+    (name,) = (key[len(workers) :].decode() for key in stack.redis.keys(f"{workers}*"))
+    return left(stack, name, prefix)
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    different = {key: (found[key], expected[key]) for key in found if found[key] != expected[key]}
+    assert not different, pformat(different)
+
+
 def test_whatever_jobs_are_told_to_do_the_same_is_left_in_redis(stack: Stack) -> None:
     play(queue_of(stack))
     theirs = stack.python(
@@ -139,9 +153,24 @@ def test_whatever_jobs_are_told_to_do_the_same_is_left_in_redis(stack: Stack) ->
     expected = left(stack, "theirs.0.1")
     stack.redis.flushdb()
     play(queue_of(stack))
-    burst(stack)
-    (name,) = (key[len("rq:worker:") :].decode() for key in stack.redis.keys("rq:worker:*"))
-    found = left(stack, name)
-    assert found.keys() == expected.keys()
-    different = {key: (found[key], expected[key]) for key in found if found[key] != expected[key]}
-    assert not different, pformat(different)
+    assert_same(left_by_ours(stack), expected)
+
+
+PLAY = """
+import os
+from redis import Redis
+from rq import Queue
+from tests.live.worker.test_rq_parity import play
+play(Queue("default", connection=Redis.from_url(os.environ["REDIS_URL"])))
+"""
+
+
+def test_under_another_prefix_the_same_is_left_under_its_names(stack: Stack) -> None:
+    play(queue_of(stack))
+    expected = left_by_ours(stack)
+    stack.redis.flushdb()
+    # RQ reads the prefix when it is loaded.
+    played = stack.python("-c", PLAY, RQ_KEY_PREFIX="{elsewhere}:rq")
+    assert played.wait() == 0, played.output
+    assert_same(left_by_ours(stack, "{elsewhere}:rq"), expected)
+    assert not stack.redis.keys("rq:*")
