@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from example_project.valkey import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that a run may take to get as far as it should, on a slow and busy machine.
 DEADLINE = 100.0
@@ -93,6 +95,8 @@ def demo(
     parent: tuple[str, str] | None = None,
 ) -> Iterator[Demo]:
     ours, theirs = pty.openpty() if terminal else (None, None)
+    # Of tests that run side by side, another one would take the usual port as soon as it is free.
+    options = (f"--port={free_port()}", *options)
     running = Demo(environment, *options, tty=theirs, parent=parent)
     if theirs is not None:
         os.close(theirs)
