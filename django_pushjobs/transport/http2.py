@@ -71,6 +71,8 @@ class Connection:
         self._limit = 1
         #: Whether an answer has shown that the peer accepts our credentials.
         self.is_proven = False
+        #: Whether the request that is to prove it has waited for a while: nobody else should.
+        self.is_slow = False
         #: Whether no further request may start here.
         self.is_closing = False
         self.is_closed = False
@@ -285,14 +287,17 @@ class Connection:
             return self._pace.read(self._sock.recv, _BLOCK)
 
     def _watch(self) -> None:
-        """As long as requests wait, leave bodies that do not end, send a PING after a second of
-        silence, and end the connection if there is no reaction."""
+        """As long as requests wait, say if the first one does so for long, leave bodies that do not
+        end, send a PING after a second of silence, and end the connection if nothing comes."""
         pinged = 0.0
         while True:
             gevent.sleep(_WATCH_EVERY)
             if self.is_closed or not self._exchanges:
                 break
             now = time.monotonic()
+            if not (self.is_proven or self.is_slow) and now - self.busy_since >= _WATCH_EVERY:
+                self.is_slow = True
+                self._on_change()
             for late in [one for one in self._exchanges.values() if one.is_late(now)]:
                 self._cut(late)
             since = max(self.heard, self.busy_since)

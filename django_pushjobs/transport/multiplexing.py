@@ -29,7 +29,8 @@ Header = tuple[str, str]
 class Multiplexer:
     """Connections to one origin over TLS, made on demand and kept open.
 
-    If all connections have as many streams as the peer allows, another one is made, one at a time.
+    If all connections have as many streams as the peer allows, or await the answer that opens them
+    to more, another one is made, one at a time.
     A request that the peer did not process, because it closed the connection or refused the
     stream, is sent again on another connection.
 
@@ -217,12 +218,13 @@ class _Pool:
             other.retire()
 
     def _grow(self) -> None:
-        """Make another connection, unless one is being made or tried."""
+        """Make another connection, unless one is being made or tried: what is tried first may be a
+        push that the peer never answers, so that the others do not wait for it for long."""
         wanted = (
             not self._connecting
             and not self.is_closed
             and len(self.connections) < self._origin.size
-            and all(connection.is_proven for connection in self.connections)
+            and all(connection.is_proven or connection.is_slow for connection in self.connections)
         )
         if wanted:
             self._connecting = True

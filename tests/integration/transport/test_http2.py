@@ -152,6 +152,19 @@ def test_more_connections_are_made_when_all_are_full(peer: Peer) -> None:
     client.requests.close()
 
 
+def test_a_first_request_without_an_answer_holds_nobody_up(peer: Peer) -> None:
+    client = Client(peer, connections=2, timeout=600)
+    peer.script.append(Hang())
+    unanswered = gevent.spawn(client.post)
+    eventually_in_gevent(lambda: len(peer.received) == 1)
+    assert client.post_many(50) == {200: 50}
+    assert peer.connections == 2
+    assert peer.early_streams == 1
+    assert not unanswered.ready()
+    unanswered.kill()
+    client.requests.close()
+
+
 def test_a_goaway_in_mid_flight_loses_nothing(peer: Peer) -> None:
     peer.latency = 0.02
     client = Client(peer, connections=2)
