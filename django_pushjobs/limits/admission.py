@@ -64,6 +64,10 @@ class Reading:
     reset_after: float | None = None
 
 
+#: Of every client, since the calls go where it wants. Not told with every answer.
+TESTS = ClientLimit("tests", 20, 60)
+
+
 @dataclass(slots=True)
 class Admission:
     """The limits of a client, and how they stood when they were last asked.
@@ -95,6 +99,13 @@ class Admission:
         for limit in self.limits:
             if limit.name == CALLS:
                 self._spend(limit, 1, "Too many calls")
+
+    def test(self) -> None:
+        """Admit a call of ours to an endpoint of the client, as a test or a challenge.
+
+        :raises LimitExceeded: there were too many.
+        """
+        self._spend(TESTS, 1, "Too many tests and new URLs")
 
     @contextmanager
     def submission(self, rows: Sequence[PushRequest]) -> Iterator[None]:

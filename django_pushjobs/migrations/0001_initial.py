@@ -214,11 +214,12 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
+                            ("unverified", "unverified"),
                             ("active", "active"),
                             ("paused", "paused"),
                             ("disabled", "disabled"),
                         ],
-                        default="active",
+                        default="unverified",
                         editable=False,
                         max_length=16,
                         verbose_name="state",
@@ -231,10 +232,17 @@ class Migration(migrations.Migration):
                         choices=[
                             ("gone", "it answered 410 Gone"),
                             ("failing", "every attempt has failed for five days"),
+                            ("unverified", "it has not returned the challenge within a day"),
                         ],
                         editable=False,
                         max_length=16,
                         verbose_name="reason",
+                    ),
+                ),
+                (
+                    "verified_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="verified"
                     ),
                 ),
                 (
@@ -306,6 +314,7 @@ class Migration(migrations.Migration):
                             ("push.request.canceled", "request canceled"),
                             ("push.endpoint.disabled", "endpoint disabled"),
                             ("push.endpoint.test", "test"),
+                            ("push.endpoint.verification", "verification"),
                         ],
                         max_length=64,
                         verbose_name="type",
@@ -977,8 +986,19 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="callbackendpoint",
             constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["active", "paused", "disabled"])),
+                condition=models.Q(("state__in", ["unverified", "active", "paused", "disabled"])),
                 name="pushjobs_endpoint_state_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="callbackendpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("verified_at__isnull", False),
+                    models.Q(("state__in", ["active", "paused"]), _negated=True),
+                    _connector="OR",
+                ),
+                name="pushjobs_endpoint_active_is_verified",
             ),
         ),
         migrations.AddIndex(
