@@ -28,7 +28,7 @@ from ..models import (
 from ..models.encryption import encrypt
 from ..transport import destinations
 from . import dispatch, outbox, signing, verification
-from .endpoint_cache import endpoint_cache
+from .endpoint_cache import touch
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +85,10 @@ def register(
         )
         if not trusted:
             verification.challenge(endpoint, using=using, after=verification.HEAD_START)
+        touch(using=using)
         return endpoint
 
-    endpoint = atomically(store, using=using)
-    endpoint_cache.clear()
-    return endpoint, secret
+    return atomically(store, using=using), secret
 
 
 def change(
@@ -124,7 +123,7 @@ def change(
             # It is challenged when it is resumed.
             endpoint.verified_at = None
             endpoint.save(using=using, update_fields=["verified_at"])
-    endpoint_cache.clear()
+        touch(using=using)
     return endpoint
 
 
@@ -152,10 +151,10 @@ def rotate(endpoint: CallbackEndpoint) -> str:
 
 def pause(endpoint: CallbackEndpoint) -> None:
     """Do not call ``endpoint`` until it is resumed; its events wait. A disabled one stays as is."""
-    rows = CallbackEndpoint.objects.filter(pk=endpoint.pk, state=EndpointState.ACTIVE)
+    using = router.db_for_write(CallbackEndpoint)
+    rows = CallbackEndpoint.objects.using(using).filter(pk=endpoint.pk, state=EndpointState.ACTIVE)
     if rows.update(state=EndpointState.PAUSED):
         endpoint.state = EndpointState.PAUSED
-    endpoint_cache.clear()
 
 
 def resume(endpoint: CallbackEndpoint) -> None:
@@ -179,7 +178,7 @@ def resume(endpoint: CallbackEndpoint) -> None:
         endpoint.save(using=using, update_fields=list(fresh))
         if not is_verified:
             verification.challenge(endpoint, using=using)
-    endpoint_cache.clear()
+        touch(using=using)
     dispatch.enqueue([endpoint.pk])
 
 
@@ -207,14 +206,13 @@ def disable(endpoint: CallbackEndpoint, reason: DisabledReason, *, using: str) -
         ],
         using=using,
     )
-    endpoint_cache.clear()
+    touch(using=using)
     logger.warning("callback endpoint %s has been disabled: %s", endpoint.pk, reason.value)
 
 
 def delete(endpoint: CallbackEndpoint) -> None:
     """Delete ``endpoint`` with its events."""
     endpoint.delete()
-    endpoint_cache.clear()
 
 
 def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
@@ -243,7 +241,6 @@ def vouch(endpoint: CallbackEndpoint) -> None:
         for name, value in found.items():
             setattr(endpoint, name, value)
         verification.set_aside(endpoint, using=using)
-    endpoint_cache.clear()
     dispatch.enqueue([endpoint.pk])
 
 

@@ -976,6 +976,7 @@ class Migration(migrations.Migration):
                         default=django_pushjobs.models.sites.new_identifier, max_length=32
                     ),
                 ),
+                ("endpoints_version", models.PositiveBigIntegerField(default=0)),
             ],
             options={
                 "constraints": [

@@ -26,6 +26,8 @@ class Site(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     identifier = models.CharField(max_length=32, default=new_identifier)
+    #: Grows whenever a callback endpoint is changed.
+    endpoints_version = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar = (
