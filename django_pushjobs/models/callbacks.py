@@ -17,6 +17,7 @@ from ..exceptions import SecretUnreadable
 from .clients import ApiClient
 from .encryption import decrypt
 from .identifiers import time_ordered_uuid
+from .primary import PrimaryModel, PrimaryQuerySet
 from .push_requests import PushRequest
 
 
@@ -61,7 +62,7 @@ class CallbackStatus(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
-class CallbackEndpointQuerySet(models.QuerySet["CallbackEndpoint"]):
+class CallbackEndpointQuerySet(PrimaryQuerySet["CallbackEndpoint"]):
     def callable(self, now: datetime) -> CallbackEndpointQuerySet:
         """Those that are ACTIVE or UNVERIFIED, and not resting."""
         rested = Q(resting_until=None) | Q(resting_until__lte=now)
@@ -75,7 +76,7 @@ class CallbackEndpointQuerySet(models.QuerySet["CallbackEndpoint"]):
         return self.filter((is_unverified & Exists(challenges)) | (~is_unverified & Exists(due)))
 
 
-class CallbackEndpoint(models.Model):
+class CallbackEndpoint(PrimaryModel):
     """A URL of a client, and how it is doing. Only one job at a time calls it."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
@@ -117,7 +118,7 @@ class CallbackEndpoint(models.Model):
 
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
-    objects = CallbackEndpointQuerySet.as_manager()
+    objects = CallbackEndpointQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("callback endpoint")
@@ -171,7 +172,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
+class CallbackEventQuerySet(PrimaryQuerySet["CallbackEvent"]):
     def pending(self) -> CallbackEventQuerySet:
         return self.filter(status=CallbackStatus.PENDING)
 
@@ -180,7 +181,7 @@ class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
         return self.pending().filter(next_attempt_at__lte=now)
 
 
-class CallbackEvent(models.Model):
+class CallbackEvent(PrimaryModel):
     """One callback to one endpoint.
 
     Its key is the ``webhook-id``: the same at every attempt, and after a replay.
@@ -224,7 +225,7 @@ class CallbackEvent(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
 
-    objects = CallbackEventQuerySet.as_manager()
+    objects = CallbackEventQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("callback")
@@ -254,7 +255,7 @@ class CallbackEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
-class CallbackAttempt(models.Model):
+class CallbackAttempt(PrimaryModel):
     """One attempt at a callback, and what came of it."""
 
     #: Characters of a response that are kept.

@@ -6,8 +6,10 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryModel
 
-class ApiClient(models.Model):
+
+class ApiClient(PrimaryModel):
     """A third party that may ask us to push.
 
     A limit that is None is the one in the settings; 0 means that there is no limit.

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryModel
+
 
 class Platform(models.TextChoices):
     """The kind of a device; ``DEVICE_BACKENDS`` says which backend reaches it."""
@@ -35,7 +37,7 @@ def address_hash(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()
 
 
-class Device(models.Model):
+class Device(PrimaryModel):
     """An address at which a user can be reached, as registered by an app or a web page.
 
     :ivar address: as it was last spelled.
@@ -100,7 +102,7 @@ class Device(models.Model):
         return sorted(tag.name for tag in self.tag_rows.all())
 
 
-class DeviceTag(models.Model):
+class DeviceTag(PrimaryModel):
     """A topic that a device has subscribed to."""
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tag_rows")

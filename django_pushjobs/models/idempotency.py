@@ -8,9 +8,10 @@ from django.db import models
 from django.utils import timezone
 
 from .clients import ApiClient
+from .primary import PrimaryModel
 
 
-class IdempotencyRecord(models.Model):
+class IdempotencyRecord(PrimaryModel):
     """The response to a call with an ``Idempotency-Key``, stored together with the rows it created.
 
     The unique constraint makes one of two simultaneous calls: the database holds the second one

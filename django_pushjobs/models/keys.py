@@ -17,6 +17,7 @@ from rest_framework_api_key.crypto import KeyGenerator
 
 from ..conf import conf
 from .clients import ApiClient
+from .primary import PrimaryManager, PrimaryModel
 
 #: Seconds; ``last_used_at`` is not written more often than this.
 LAST_USED_PRECISION = 60
@@ -33,7 +34,7 @@ class Scope(models.TextChoices):
     CALLBACKS = "callbacks", _("manage callback endpoints")
 
 
-class ApiKeyManager(models.Manager["ApiKey"]):
+class ApiKeyManager(PrimaryManager["ApiKey"]):
     @sensitive_variables()
     def issue(
         self, client: ApiClient, name: str, *, is_test: bool = False, **fields: Any
@@ -114,7 +115,7 @@ def validate_networks(networks: Sequence[str]) -> None:
             ) from None
 
 
-class ApiKey(models.Model):
+class ApiKey(PrimaryModel):
     """A key of a client. Only its hash is stored.
 
     :ivar allowed_networks: in CIDR notation; if there are any, calls must come from one of them.

@@ -6,8 +6,10 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryModel
 
-class Pause(models.Model):
+
+class Pause(PrimaryModel):
     """A backend whose credentials or settings were refused: nothing is pushed through it for now.
 
     Where the addresses of a backend lead to several providers, as those of Web Push do, it is one

@@ -19,12 +19,13 @@ from ..states import ACTIVE, COUNTS, FINAL, WAITING, OnUnknown, Priority, Status
 from .clients import ApiClient
 from .identifiers import time_ordered_uuid
 from .indexes import SparseIndex
+from .primary import PrimaryModel, PrimaryQuerySet
 
 #: Columns that may hold megabytes: defer them if only the state of a request matters.
 BULKY = ("recipients", "title", "body", "data", "options")
 
 
-class PushRequestQuerySet(models.QuerySet["PushRequest"]):
+class PushRequestQuerySet(PrimaryQuerySet["PushRequest"]):
     """Queries that are named after the words of the glossary."""
 
     def among(self, ids: Iterable[UUID] | Place) -> PushRequestQuerySet:
@@ -111,7 +112,7 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         return self.filter(status__in=sources(to)), {"status": to, **fields}
 
 
-class PushRequest(models.Model):
+class PushRequest(PrimaryModel):
     """One message to one or many recipients, submitted once. See :mod:`~django_pushjobs.states`."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
@@ -219,7 +220,7 @@ class PushRequest(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
-    objects = PushRequestQuerySet.as_manager()
+    objects = PushRequestQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("push request")

@@ -9,6 +9,8 @@ from django.apps.registry import Apps
 from django.apps.registry import apps as global_apps
 from django.db import connections, models, router
 
+from .primary import PrimaryModel
+
 #: The key of the only row.
 ONLY: Final = 1
 
@@ -17,7 +19,7 @@ def new_identifier() -> str:
     return secrets.token_hex(4)
 
 
-class Site(models.Model):
+class Site(PrimaryModel):
     """The one row by which this site is told from others that use the same Redis.
 
     ``migrate`` makes it. Whoever deletes it gets another one, and a copy of the database has the
