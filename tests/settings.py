@@ -34,6 +34,8 @@ PUSHJOBS = PUSHJOBS | {
     "INSECURE_DESTINATIONS": False,
     # Tests without a database use Redis, too.
     "REDIS_PREFIX": "tests",
+    # On a machine that is busy with tests.
+    "REDIS_TIMEOUT": 10.0,
 }
 # Devices of people who have other apps for them.
 INSTALLED_APPS = [*INSTALLED_APPS, "push_notifications", "fcm_django"]

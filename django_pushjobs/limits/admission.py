@@ -4,7 +4,8 @@
 ``unfinished`` those that were accepted and are not final. The last one is what protects us from a
 client that is faster than its provider.
 
-Limits never get in the way of accepting requests: without Redis all calls are admitted.
+Limits do not get in the way of accepting requests: without Redis all calls are admitted, unless
+``LIMITS_WITHOUT_REDIS`` says otherwise.
 """
 
 from __future__ import annotations
@@ -184,6 +185,9 @@ class Admission:
         return RateLimit(name, limit.quota, limit.window, fixed=limit.name == DAY)
 
     def _admit_blindly(self, error: Unavailable) -> bool:
+        """Return False, or raise ``error`` if that is what the settings want."""
+        if conf().LIMITS_WITHOUT_REDIS == "closed":
+            raise error
         logger.warning("The limits of %s are not enforced, Redis is down: %s", self.client, error)
         return False
 
