@@ -3,7 +3,7 @@
 A Redis that hangs is worse than one that is down, for whoever waits for an answer. So a call to it
 has ``REDIS_TIMEOUT`` seconds, and after one that took longer Redis is left alone for :data:`REST`
 seconds: the doorbell, the limits and the listeners do without it, and the relay enqueues what was
-not. Then one call tries again. Workers have nobody who waits for them, and the patience of redis-py.
+not. Then one call tries again. Nobody waits for a worker, which has the patience of redis-py.
 """
 
 from __future__ import annotations
