@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
 from .primary import PrimaryModel
 
 
@@ -58,13 +59,13 @@ class Device(PrimaryModel):
         verbose_name=_("user"),
     )
     platform = models.CharField(_("platform"), max_length=16, choices=Platform.choices)
-    app = models.CharField(
+    app = ExactCharField(
         _("app"),
         max_length=100,
         blank=True,
         help_text=_("Which of your apps it is, if there are several."),
     )
-    backend = models.CharField(_("backend"), max_length=64)
+    backend = ExactCharField(_("backend"), max_length=64)
     address = models.TextField(_("address"))
     address_hash = models.CharField(max_length=64, editable=False)
     locale = models.CharField(_("locale"), max_length=35, blank=True)
@@ -106,7 +107,7 @@ class DeviceTag(PrimaryModel):
     """A topic that a device has subscribed to."""
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tag_rows")
-    name = models.CharField(_("tag"), max_length=64)
+    name = ExactCharField(_("tag"), max_length=64)
 
     class Meta:
         verbose_name = _("device tag")

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from .clients import ApiClient
+from .exact import ExactCharField
 from .primary import PrimaryModel
 
 
@@ -20,7 +21,7 @@ class IdempotencyRecord(PrimaryModel):
 
     client = models.ForeignKey(ApiClient, models.CASCADE, related_name="+")
     #: SHA-256 of the key: independent of the collation, and useless to whoever reads it.
-    key = models.CharField(max_length=64)
+    key = ExactCharField(max_length=64)
     #: SHA-256 of method, path and canonical body.
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()

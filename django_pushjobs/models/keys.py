@@ -17,6 +17,7 @@ from rest_framework_api_key.crypto import KeyGenerator
 
 from ..conf import conf
 from .clients import ApiClient
+from .exact import ExactCharField
 from .primary import PrimaryManager, PrimaryModel
 
 #: Seconds; ``last_used_at`` is not written more often than this.
@@ -126,7 +127,7 @@ class ApiKey(PrimaryModel):
         ApiClient, models.CASCADE, related_name="keys", verbose_name=_("client")
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Where the key is used."))
-    prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
+    prefix = ExactCharField(_("prefix"), max_length=16, unique=True, editable=False)
     hashed_key = models.CharField(max_length=150, editable=False)
     scopes = models.JSONField(_("scopes"), default=all_scopes)
     allowed_networks = models.JSONField(

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
 from .primary import PrimaryModel
 
 
@@ -21,8 +22,8 @@ class Pause(PrimaryModel):
     something, or when an operator ends it; a probe that fails prolongs it.
     """
 
-    backend = models.CharField(_("backend"), max_length=64)
-    origin = models.CharField(
+    backend = ExactCharField(_("backend"), max_length=64)
+    origin = ExactCharField(
         _("origin"),
         max_length=255,
         blank=True,

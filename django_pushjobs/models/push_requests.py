@@ -17,6 +17,7 @@ from ..db.inserts import insert
 from ..db.statements import Place, Statement
 from ..states import ACTIVE, COUNTS, FINAL, WAITING, OnUnknown, Priority, Status, sources
 from .clients import ApiClient
+from .exact import ExactCharField
 from .identifiers import time_ordered_uuid
 from .indexes import SparseIndex
 from .primary import PrimaryModel, PrimaryQuerySet
@@ -126,7 +127,7 @@ class PushRequest(PrimaryModel):
         verbose_name=_("client"),
         help_text=_("Empty if our own code submitted it."),
     )
-    reference = models.CharField(
+    reference = ExactCharField(
         _("reference"),
         max_length=255,
         blank=True,
@@ -146,7 +147,7 @@ class PushRequest(PrimaryModel):
     body = models.TextField(_("body"), blank=True)
     data = models.JSONField(_("data"), default=dict, blank=True)
     options = models.JSONField(_("options"), default=dict, blank=True)
-    backend = models.CharField(_("backend"), max_length=64)
+    backend = ExactCharField(_("backend"), max_length=64)
     priority = models.CharField(
         _("priority"),
         max_length=8,
@@ -154,7 +155,7 @@ class PushRequest(PrimaryModel):
         default=Priority.NORMAL,
         db_default=Priority.NORMAL,
     )
-    collapse_key = models.CharField(
+    collapse_key = ExactCharField(
         _("collapse key"), max_length=64, blank=True, default="", db_default=""
     )
     send_at = models.DateTimeField(_("send at"), null=True, blank=True)
@@ -177,7 +178,7 @@ class PushRequest(PrimaryModel):
     )
 
     # How to find it in the logs of others.
-    request_id = models.CharField(
+    request_id = ExactCharField(
         _("request id"), max_length=128, blank=True, default="", db_default=""
     )
     traceparent = models.CharField(
