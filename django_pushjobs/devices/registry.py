@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
@@ -72,6 +72,8 @@ def register(
     using = router.db_for_write(Device)
 
     def store() -> tuple[Device, bool]:
+        if user is not None:
+            _queue_up(user, using)
         is_new = _store(key, values, using, _movable(user, trusted, proof))
         if isinstance(is_new, Device):
             raise _refusal(is_new, backend.alias, user, proof)
@@ -84,10 +86,18 @@ def register(
     return atomically(store, using=using)
 
 
+def _queue_up(user: Any, using: str) -> None:
+    """Wait for the other registrations of ``user``: they count one after the other.
+
+    It comes first: a new device takes a weaker lock on its user, and of many who have that none
+    could get this one. SQLite has one writer anyway.
+    """
+    if connections[using].features.has_select_for_update:
+        users = get_user_model()._base_manager.using(using)
+        users.select_for_update().filter(pk=user.pk).first()
+
+
 def _check_room(user: Any, key: str, using: str) -> None:
-    # Registrations at the same time count one after the other.
-    users = get_user_model()._base_manager.using(using)
-    users.select_for_update().filter(pk=user.pk).first()
     others = Device.objects.using(using).filter(user=user, state=DeviceState.ACTIVE)
     if others.exclude(address_hash=key).count() >= MAX_DEVICES:
         detail = f"this user already has {MAX_DEVICES} devices"
