@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
@@ -27,7 +26,7 @@ from ..lifecycle.announcements import send_finished
 from ..limits import breaker, throttle
 from ..models import Pause
 from ..recipients import RegisteredAddress
-from ..runtime.greenlets import cooperative
+from ..runtime.greenlets import carrying_context, cooperative
 from ..states import OnUnknown, Status
 from . import parts
 from .ledger import ledger
@@ -252,7 +251,7 @@ class Pusher:
         count = min(conf().FANOUT, len(left))
         pool = ThreadPoolExecutor(count, "push")
         try:
-            futures = [pool.submit(contextvars.copy_context().run, push_on) for _ in range(count)]
+            futures = [pool.submit(carrying_context(push_on)) for _ in range(count)]
             for future in wait(futures).done:
                 future.result()
         finally:
