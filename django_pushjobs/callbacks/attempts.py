@@ -16,7 +16,7 @@ from ..conf import conf
 from ..exceptions import SecretUnreadable
 from ..models import CallbackEndpoint, CallbackEvent
 from ..runtime.greenlets import carrying_context, cooperative
-from ..transport import destinations
+from ..transport.lookups import Lookup
 from .courier import Courier
 from .results import AttemptResult, Verdict
 
@@ -31,7 +31,7 @@ def attempt(
     endpoint: CallbackEndpoint,
     batch: Sequence[Sequence[CallbackEvent]],
     *,
-    lookup: destinations.Lookup | None,
+    lookup: Lookup | None,
     ends_at: float,
 ) -> list[AttemptResult]:
     """Make one attempt at each event of ``batch``, as far as that makes sense.

@@ -27,6 +27,7 @@ from ..models import (
 )
 from ..models.encryption import encrypt
 from ..transport import destinations
+from ..transport.lookups import Lookup
 from . import dispatch, outbox, signing, verification
 from .endpoint_cache import touch
 
@@ -51,7 +52,7 @@ def register(
     *,
     event_types: Sequence[str] = (),
     trusted: bool = True,
-    lookup: destinations.Lookup | None = None,
+    lookup: Lookup | None = None,
 ) -> tuple[CallbackEndpoint, str]:
     """Register an endpoint, and return it with its secret, which cannot be read again.
 
@@ -97,7 +98,7 @@ def change(
     url: str | None = None,
     event_types: Sequence[str] | None = None,
     trusted: bool = True,
-    lookup: destinations.Lookup | None = None,
+    lookup: Lookup | None = None,
 ) -> CallbackEndpoint:
     """Change what is given, with the parameters and errors of :func:`register`.
 
@@ -274,7 +275,7 @@ def _verified() -> dict[str, Any]:
     return {"state": EndpointState.ACTIVE, "verified_at": timezone.now()}
 
 
-def _url_errors(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:
+def _url_errors(url: str, lookup: Lookup | None) -> list[FieldError]:
     try:
         destinations.check(url, lookup=lookup)
     except DestinationRefused as refused:
