@@ -16,7 +16,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -41,8 +40,9 @@ RESERVED: Final = 8
 PER_DOMAIN: Final = 8
 #: Seconds for which the addresses of a name are used again.
 FRESH: Final = 5.0
-#: Seconds for which a name fails at once after it has failed, or was not answered in time.
-FAILED: Final = 10.0
+#: Seconds for which a name fails at once after it has failed, or was not answered in time. The
+#: second attempt at a callback, after five seconds, asks again.
+FAILED: Final = 4.0
 #: The most names that are remembered, and the most that have failed.
 REMEMBERED: Final = 1_000
 
@@ -70,10 +70,12 @@ class Lookups:
     def __init__(self, ask: Lookup | None = None, *, deadline: float = DEADLINE) -> None:
         self._given = ask
         self._deadline = deadline
+        #: A pool for each native thread with an event loop; usually there is one.
+        self._pools: Any = get_original("_thread", "_local")()
         #: Held while what follows is read or changed; told when a thread is free.
         self._room = threading.Condition()
         self._flights: dict[str, _Flight] = {}
-        #: Name -> until when they are fresh, and its addresses; the one used longest ago first.
+        #: Name -> until when they are fresh, and its addresses; the one found longest ago first.
         self._found: dict[str, tuple[float, Sequence[AddressInfo]]] = {}
         #: Name -> until when it fails at once, and why; the oldest failure first.
         self._failed: dict[str, tuple[float, OSError]] = {}
@@ -110,8 +112,10 @@ class Lookups:
                 raise TimeoutError("too many names are being looked up")
             flight = self._flights.get(name)
             if flight is None:
-                flight = self._flights[name] = _Flight(name)
+                flight = _Flight(name)
                 threading.Thread(target=self._fly, args=(flight,), daemon=True).start()
+                # Only now, since a thread may not start; it cannot end before we leave the lock.
+                self._flights[name] = flight
         if not flight.ended.wait(max(0.0, ends_at - time.monotonic())):
             error = TimeoutError("the name was not answered in time")
             with self._room:
@@ -138,7 +142,7 @@ class Lookups:
         try:
             if cooperative():
                 # This is a greenlet, which has a native thread do it.
-                flight.found = list(self._pool.apply(self._ask, (flight.host, 0)))
+                flight.found = list(self._pool().apply(self._ask, (flight.host, 0)))
             else:
                 flight.found = list(self._ask(flight.host, 0))
         except Exception as error:
@@ -146,7 +150,7 @@ class Lookups:
         if not flight.found and not flight.error:
             flight.error = "it has no address"
         with self._room:
-            del self._flights[flight.host]
+            self._flights.pop(flight.host, None)
             if flight.error:
                 self._fail(flight.host, socket.gaierror(socket.EAI_NONAME, flight.error))
             else:
@@ -162,9 +166,11 @@ class Lookups:
         ask: Lookup = self._given or get_original("socket", "getaddrinfo")
         return ask(host, port, type=socket.SOCK_STREAM)
 
-    @cached_property
     def _pool(self) -> ThreadPool:
-        return ThreadPool(THREADS)
+        pool: ThreadPool | None = getattr(self._pools, "pool", None)
+        if pool is None:
+            pool = self._pools.pool = ThreadPool(THREADS)
+        return pool
 
 
 def _keep(names: dict[str, Any], name: str, value: Any) -> None:
