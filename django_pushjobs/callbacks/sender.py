@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ..broker.queues import note_started
 from ..db.readers import read
+from ..transport import lookups
 from ..transport.lookups import Lookup
 from .attempts import attempt
 from .batches import next_batch
@@ -30,6 +31,7 @@ def send(endpoint_id: UUID, *, lookup: Lookup | None = None) -> int:
     claim = read(partial(EndpointClaim.take, endpoint_id))
     if claim is None:
         return 0
+    lookups.client.set(claim.endpoint.client_id)
     made, ends_at = 0, time.monotonic() + TIME_SLICE
     try:
         while time.monotonic() < ends_at and (batch := read(partial(next_batch, claim))):

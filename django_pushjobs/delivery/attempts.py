@@ -28,6 +28,7 @@ from ..models import Pause
 from ..recipients import RegisteredAddress
 from ..runtime.greenlets import carrying_context, cooperative
 from ..states import OnUnknown, Status
+from ..transport import lookups
 from . import parts
 from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
@@ -56,6 +57,8 @@ def deliver(request_id: UUID) -> Status | None:
     sentry.tag_push_request(
         request.root_id, request.backend, request.client_id, request.traceparent
     )
+    # A part of a large request has no client of its own.
+    lookups.client.set(request.client_id or request.root_id)
     pusher = Pusher(claim)
     try:
         report = pusher.run()

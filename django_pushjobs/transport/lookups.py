@@ -3,8 +3,8 @@
 The system's resolver waits for a name server for ten seconds and more, and a thread that waits
 there cannot be interrupted. So such names have threads of their own, and the names in our settings
 never wait for these; whoever asks leaves after :data:`DEADLINE` seconds; and a name that a thread
-is waiting for already is not asked for a second time. Names that nobody has seen yet, and the names
-of one domain, may hold only a part of the threads.
+is waiting for already is not asked for a second time. Names that nobody has seen yet may hold only
+a part of the threads, and so may the names that one client chose, and those of one domain.
 
 What was found is kept for a moment. That does no harm: whoever connects checks the addresses that
 he was given, and connects to one of them (see :mod:`.destinations`).
@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -36,7 +37,9 @@ DEADLINE: Final = 2.0
 THREADS: Final = 32
 #: How many of them are kept for names that were found before.
 RESERVED: Final = 8
-#: How many of them the names of one domain may hold, such as those below ``example.org``.
+#: How many of them may look up names for one client, and names of one domain such as those below
+#: ``example.org``.
+PER_CLIENT: Final = 8
 PER_DOMAIN: Final = 8
 #: Seconds for which the addresses of a name are used again.
 FRESH: Final = 5.0
@@ -47,13 +50,18 @@ FAILED: Final = 4.0
 REMEMBERED: Final = 1_000
 
 
+#: On whose behalf names are looked up: the key of a client, or anything else that has a share.
+client: ContextVar[object] = ContextVar("django_pushjobs.transport.lookups.client", default=None)
+
+
 class _Flight:
     """A name that a thread is looking up, and who waits for it."""
 
-    __slots__ = ("domain", "ended", "error", "found", "host")
+    __slots__ = ("client", "domain", "ended", "error", "found", "host")
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, client: object) -> None:
         self.host = host
+        self.client = client
         self.domain = _domain_of(host)
         self.ended = threading.Event()
         self.found: Sequence[AddressInfo] = ()
@@ -106,13 +114,13 @@ class Lookups:
         raise type(error)(*error.args)
 
     def _wait_for(self, name: str) -> Sequence[AddressInfo]:
-        ends_at = time.monotonic() + self._deadline
+        ends_at, mine = time.monotonic() + self._deadline, client.get()
         with self._room:
-            if not self._room.wait_for(lambda: self._may_ask(name), self._deadline):
+            if not self._room.wait_for(lambda: self._may_ask(name, mine), self._deadline):
                 raise TimeoutError("too many names are being looked up")
             flight = self._flights.get(name)
             if flight is None:
-                flight = _Flight(name)
+                flight = _Flight(name, mine)
                 threading.Thread(target=self._fly, args=(flight,), daemon=True).start()
                 # Only now, since a thread may not start; it cannot end before we leave the lock.
                 self._flights[name] = flight
@@ -126,15 +134,16 @@ class Lookups:
             raise socket.gaierror(socket.EAI_NONAME, flight.error)
         return flight.found
 
-    def _may_ask(self, name: str) -> bool:
+    def _may_ask(self, name: str, client: object) -> bool:
         """Return whether a thread is looking up ``name``, or may do so."""
-        if name in self._flights:
+        flights = self._flights.values()
+        if name in self._flights or not flights:
             return True
         domain = _domain_of(name)
-        threads = THREADS if name in self._found else THREADS - RESERVED
         return (
-            len(self._flights) < threads
-            and sum(flight.domain == domain for flight in self._flights.values()) < PER_DOMAIN
+            len(flights) < (THREADS if name in self._found else THREADS - RESERVED)
+            and sum(flight.domain == domain for flight in flights) < PER_DOMAIN
+            and (client is None or sum(flight.client == client for flight in flights) < PER_CLIENT)
         )
 
     def _fly(self, flight: _Flight) -> None:

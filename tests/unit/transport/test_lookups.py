@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from django_pushjobs.exceptions import DestinationRefused
 from django_pushjobs.transport import destinations, lookups
-from django_pushjobs.transport.lookups import PER_DOMAIN, RESERVED, THREADS, Lookups
+from django_pushjobs.transport.lookups import PER_CLIENT, PER_DOMAIN, RESERVED, THREADS, Lookups
 from tests.support.waiting import eventually
 
 ADDRESS = "93.184.215.14"
@@ -103,6 +104,24 @@ def test_names_that_are_not_answered_hold_a_part_of_the_threads(server: NameServ
             server.let_go.set()
     # Nobody was turned away, since there was time.
     assert len(server.asked) == 2 + THREADS + len(names)
+
+
+def test_the_names_of_one_client_leave_room_for_those_of_another(server: NameServer) -> None:
+    look_up = Lookups(server, deadline=60)
+
+    def ask_for(client: int, name: str) -> list[Any]:
+        lookups.client.set(client)
+        return look_up(name, 443)
+
+    with ThreadPoolExecutor(THREADS) as callers:
+        for number in range(THREADS):
+            callers.submit(ask_for, 1, f"silent.domain-{number}.example")
+        eventually(lambda: len(server.asked) == PER_CLIENT)
+        context = contextvars.copy_context()
+        assert context.run(ask_for, 2, "new.domain.example")
+        assert len(server.asked) == PER_CLIENT + 1
+        server.let_go.set()
+    assert len(server.asked) == THREADS + 1
 
 
 def test_a_name_that_failed_fails_again_without_being_asked_for(
