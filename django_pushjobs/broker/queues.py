@@ -7,6 +7,7 @@ enqueued again, and a superfluous one finds nothing to claim.
 from __future__ import annotations
 
 import logging
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,12 +41,14 @@ __all__ = [
     "callback_queue",
     "connection",
     "depth",
+    "endpoint_of",
     "enqueue",
     "enqueue_callbacks",
     "is_reachable",
     "lost",
     "note_started",
     "queue",
+    "request_of",
     "withdraw",
 ]
 
@@ -292,7 +295,7 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
                 Queue.prepare_data(
                     CALLBACK_JOB,
                     args=(str(endpoint_id),),
-                    job_id=f"callbacks-{uuid4().hex}",
+                    job_id=f"callbacks-{endpoint_id.hex}-{uuid4().hex}",
                     description=f"callbacks to {endpoint_id}",
                     timeout=CALLBACK_JOB_TIMEOUT,
                     result_ttl=settings.RESULT_TTL,
@@ -302,6 +305,21 @@ def enqueue_callbacks(endpoint_ids: Iterable[UUID]) -> None:
                 for endpoint_id in silent
             ]
         )
+
+
+def endpoint_of(job_id: str) -> UUID | None:
+    """Return the callback endpoint that a job calls; None if it is not such a job."""
+    return _id_in(job_id, "callbacks")
+
+
+def request_of(job_id: str) -> UUID | None:
+    """Return the push request of a job; None if it is not such a job."""
+    return _id_in(job_id, "push")
+
+
+def _id_in(job_id: str, kind: str) -> UUID | None:
+    match = re.fullmatch(rf"{kind}-([0-9a-f]{{32}})-\w+", job_id)
+    return UUID(match[1]) if match else None
 
 
 def note_started(endpoint_id: UUID) -> None:

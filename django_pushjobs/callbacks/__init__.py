@@ -6,6 +6,7 @@ is :mod:`.sender`. The sender takes one of the :mod:`.claims`, reads :mod:`.batc
 :mod:`.attempts` through a :mod:`.courier` (signed by :mod:`.signing`), and writes the
 :mod:`.results` back as :mod:`.settlements`, with the next attempt from the :mod:`.schedule`.
 
-The rows are the truth here as well: :mod:`.sweeping` finds events whose job was lost. What people
-do to endpoints and events is in :mod:`.endpoints` and :mod:`.replays`.
+The rows are the truth here as well: :mod:`.sweeping` finds events whose job was lost, and
+:mod:`.inheritance` frees what a dead process was calling. What people do to endpoints
+and events is in :mod:`.endpoints` and :mod:`.replays`.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +15,8 @@ from .. import sentry
 from ..conf import conf
 from ..exceptions import SecretUnreadable
 from ..models import CallbackEndpoint, CallbackEvent
-from ..runtime.greenlets import cooperative
-from ..transport import destinations
+from ..runtime.greenlets import carrying_context, cooperative
+from ..transport.lookups import Lookup
 from .courier import Courier
 from .results import AttemptResult, Verdict
 
@@ -32,7 +31,7 @@ def attempt(
     endpoint: CallbackEndpoint,
     batch: Sequence[Sequence[CallbackEvent]],
     *,
-    lookup: destinations.Lookup | None,
+    lookup: Lookup | None,
     ends_at: float,
 ) -> list[AttemptResult]:
     """Make one attempt at each event of ``batch``, as far as that makes sense.
@@ -96,7 +95,7 @@ def _side_by_side(
         return
     pool = ThreadPoolExecutor(width, "callbacks")
     try:
-        futures = [pool.submit(contextvars.copy_context().run, send, group) for group in batch]
+        futures = [pool.submit(carrying_context(send), group) for group in batch]
         for future in futures:
             future.result()
     finally:

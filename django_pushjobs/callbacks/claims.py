@@ -15,7 +15,7 @@ from django.db import router
 from django.utils import timezone
 
 from ..models import CallbackEndpoint, CallbackEvent
-from ..runtime.processes import is_dead, new_token
+from ..runtime.processes import is_abandoned, new_token
 from . import dispatch
 
 #: Seconds that a claim holds: much longer than a job's time slice and one attempt.
@@ -79,7 +79,18 @@ class EndpointClaim:
             dispatch.enqueue([self.endpoint.pk])
 
 
+def release_all(tokens: str) -> list[UUID]:
+    """Give up the claims of a process that died; return the endpoints that it was calling.
+
+    :param tokens: how its tokens begin.
+    """
+    held = CallbackEndpoint.objects.using(database()).filter(owner__startswith=tokens)
+    ids = list(held.values_list("pk", flat=True))
+    held.filter(pk__in=ids).update(owner="", lease_expires_at=None)
+    return ids
+
+
 def _has_lapsed(endpoint: CallbackEndpoint, now: datetime) -> bool:
     """Whether the claim on ``endpoint`` no longer holds."""
     expired = endpoint.lease_expires_at is not None and endpoint.lease_expires_at < now
-    return expired or is_dead(endpoint.owner)
+    return expired or is_abandoned(endpoint.owner)

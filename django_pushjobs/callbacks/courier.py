@@ -15,6 +15,7 @@ from ..exceptions import DestinationRefused
 from ..models import CallbackAttempt, CallbackEvent
 from ..transport import destinations
 from ..transport.exchanges import exchange
+from ..transport.lookups import Lookup
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
 from . import signing, verification
@@ -53,7 +54,7 @@ class Courier:
         secrets: list[str],
         *,
         size: int,
-        lookup: destinations.Lookup | None = None,
+        lookup: Lookup | None = None,
         ca_file: str | None = None,
     ) -> None:
         self._secrets = secrets

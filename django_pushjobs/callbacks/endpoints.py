@@ -26,7 +26,8 @@ from ..models import (
     EventType,
 )
 from ..models.encryption import encrypt
-from ..transport import destinations
+from ..transport import destinations, lookups
+from ..transport.lookups import Lookup
 from . import dispatch, outbox, signing, verification
 from .endpoint_cache import touch
 
@@ -51,7 +52,7 @@ def register(
     *,
     event_types: Sequence[str] = (),
     trusted: bool = True,
-    lookup: destinations.Lookup | None = None,
+    lookup: Lookup | None = None,
 ) -> tuple[CallbackEndpoint, str]:
     """Register an endpoint, and return it with its secret, which cannot be read again.
 
@@ -62,7 +63,7 @@ def register(
     :raises InvalidCallbackEndpoint: the URL may not be called, an event type is unknown, or the
         client already has :data:`MAX_ENDPOINTS`.
     """
-    errors = [*_url_errors(url, lookup), *_type_errors(event_types)]
+    errors = [*_url_errors(url, client.pk, lookup), *_type_errors(event_types)]
     if errors:
         raise InvalidCallbackEndpoint(errors)
     secret = signing.new_secret()
@@ -97,14 +98,14 @@ def change(
     url: str | None = None,
     event_types: Sequence[str] | None = None,
     trusted: bool = True,
-    lookup: destinations.Lookup | None = None,
+    lookup: Lookup | None = None,
 ) -> CallbackEndpoint:
     """Change what is given, with the parameters and errors of :func:`register`.
 
     The state stays as it is, but for that of a URL that has to answer a challenge first.
     """
     errors = [
-        *(_url_errors(url, lookup) if url is not None else ()),
+        *(_url_errors(url, endpoint.client_id, lookup) if url is not None else ()),
         *(_type_errors(event_types) if event_types is not None else ()),
     ]
     if errors:
@@ -274,7 +275,8 @@ def _verified() -> dict[str, Any]:
     return {"state": EndpointState.ACTIVE, "verified_at": timezone.now()}
 
 
-def _url_errors(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:
+def _url_errors(url: str, client_id: int, lookup: Lookup | None) -> list[FieldError]:
+    lookups.client.set(client_id)
     try:
         destinations.check(url, lookup=lookup)
     except DestinationRefused as refused:

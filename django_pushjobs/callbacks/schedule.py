@@ -57,6 +57,7 @@ def resting_until(
         case Verdict.NO_RESPONSE:
             least, most = REST
             lasted = (now - failing_since).total_seconds()
+            least = max(least, retry_after or 0.0)
             return now + timedelta(seconds=min(max(lasted, least), most))
     return None
 

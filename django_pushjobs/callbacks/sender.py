@@ -9,7 +9,8 @@ from uuid import UUID
 
 from ..broker.queues import note_started
 from ..db.readers import read
-from ..transport import destinations
+from ..transport import lookups
+from ..transport.lookups import Lookup
 from .attempts import attempt
 from .batches import next_batch
 from .claims import EndpointClaim
@@ -19,7 +20,7 @@ from .settlements import settle
 TIME_SLICE: Final = 20.0
 
 
-def send(endpoint_id: UUID, *, lookup: destinations.Lookup | None = None) -> int:
+def send(endpoint_id: UUID, *, lookup: Lookup | None = None) -> int:
     """Send an endpoint the events that are due; return how many attempts were made.
 
     Returns 0 at once if another job calls the endpoint, or if it is paused, disabled or resting.
@@ -30,6 +31,7 @@ def send(endpoint_id: UUID, *, lookup: destinations.Lookup | None = None) -> int
     claim = read(partial(EndpointClaim.take, endpoint_id))
     if claim is None:
         return 0
+    lookups.client.set(claim.endpoint.client_id)
     made, ends_at = 0, time.monotonic() + TIME_SLICE
     try:
         while time.monotonic() < ends_at and (batch := read(partial(next_batch, claim))):

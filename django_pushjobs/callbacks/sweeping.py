@@ -9,7 +9,7 @@ from django.utils import timezone
 from ..conf import conf
 from ..models import CallbackEndpoint, CallbackEvent
 from ..models.identifiers import first_uuid
-from ..runtime.processes import is_dead
+from ..runtime.processes import is_abandoned
 from . import dispatch
 
 #: Rows that are handled in one go.
@@ -28,7 +28,7 @@ def sweep() -> int:
     due = {
         pk
         for pk, owner, lease_expires_at in rows
-        if not owner or lease_expires_at is None or lease_expires_at < now or is_dead(owner)
+        if not owner or lease_expires_at is None or lease_expires_at < now or is_abandoned(owner)
     }
     dispatch.enqueue(due)
     return len(due)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
@@ -27,8 +26,9 @@ from ..lifecycle.announcements import send_finished
 from ..limits import breaker, throttle
 from ..models import Pause
 from ..recipients import RegisteredAddress
-from ..runtime.greenlets import cooperative
+from ..runtime.greenlets import carrying_context, cooperative
 from ..states import OnUnknown, Status
+from ..transport import lookups
 from . import parts
 from .ledger import ledger
 from .reports import INTERNAL_ERROR, LOST, NO_ADDRESSES, NOT_BEGUN, Push, Report, settlement_of
@@ -57,6 +57,8 @@ def deliver(request_id: UUID) -> Status | None:
     sentry.tag_push_request(
         request.root_id, request.backend, request.client_id, request.traceparent
     )
+    # A part of a large request has no client of its own.
+    lookups.client.set(request.client_id or request.root_id)
     pusher = Pusher(claim)
     try:
         report = pusher.run()
@@ -252,7 +254,7 @@ class Pusher:
         count = min(conf().FANOUT, len(left))
         pool = ThreadPoolExecutor(count, "push")
         try:
-            futures = [pool.submit(contextvars.copy_context().run, push_on) for _ in range(count)]
+            futures = [pool.submit(carrying_context(push_on)) for _ in range(count)]
             for future in wait(futures).done:
                 future.result()
         finally:

@@ -13,6 +13,8 @@ from ..states import COUNTS, SETTLED, Status
 
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
+#: Error code of a request whose attempt blocked its process until that was killed.
+POISONOUS = "poisonous"
 
 
 class ClaimedRequest(NamedTuple):
@@ -125,4 +127,4 @@ class Claim:
     @property
     def follows_loss(self) -> bool:
         """Whether it is unknown what the previous attempt has sent."""
-        return self.request.error_code == WORKER_LOST
+        return self.request.error_code in (WORKER_LOST, POISONOUS)

@@ -1,20 +1,30 @@
-"""Claims of workers that are gone: their requests are pushed again, or end."""
+"""Claims of workers that are gone: their requests are pushed again, or end.
+
+What blocked its worker until that was killed would block the next one as well. So it is not pushed
+again at once: it rests, and if it does so a second time, it ends.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
 
 from django.db import router, transaction
 from django.db.models import F, Min
 
 from ..delivery import parts
-from ..delivery.requests import WORKER_LOST
+from ..delivery.requests import POISONOUS, WORKER_LOST
 from ..lifecycle.announcements import end
 from ..limits import throttle
 from ..models import BULKY, Attempt, AttemptEnd, PushRequest
 from ..runtime import processes
 from ..states import Status
+
+#: Seconds that a request rests whose attempt has blocked its worker until that was killed.
+REST: Final = 300.0
+#: How often it may do so before it ends.
+STRIKES: Final = 2
 
 
 def recover(now: datetime, *, lenient: bool, limit: int) -> int:
@@ -43,22 +53,52 @@ def _is_lost(row: PushRequest, until: datetime) -> bool:
 
 def _is_dead(owner: str) -> bool:
     token, _, _ = owner.rpartition(":")
-    return processes.is_dead(token)
+    return processes.is_abandoned(token)
 
 
-def _free(row: PushRequest, now: datetime) -> bool:
+def inherit(tokens: str, now: datetime, *, culprit: UUID | None, silence: float) -> int:
+    """Free the claims of one process that is certainly dead.
+
+    :param tokens: how its tokens begin.
+    :param culprit: the request whose job had blocked the process until it was killed.
+    :param silence: seconds for which the process did not respond.
+    :returns: how many requests were freed.
+    """
+    using = router.db_for_write(PushRequest)
+    running = PushRequest.objects.using(using).filter(status=Status.RUNNING).order_by()
+    rows = list(running.filter(owner__startswith=tokens).defer(*BULKY))
+    return sum(_free(row, now, silence if row.pk == culprit else None) for row in rows)
+
+
+def _free(row: PushRequest, now: datetime, silence: float | None = None) -> bool:
+    """
+    :param silence: seconds for which it had blocked its worker; None if it had not.
+    """
     if row.owner == parts.PARTS:
         return parts.gather(row)
     # A worker that renews its lease in between is alive and keeps its claim.
     requests = PushRequest.objects.using(router.db_for_write(PushRequest))
     unrenewed = requests.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
     claim = unrenewed.owned(row.owner)
-    lost: dict[str, Any] = {"error_code": WORKER_LOST, "error": "the worker is gone"}
-    will_retry = row.counted_attempts < row.attempt_limit and row.cancel_requested_at is None
+    code, reason, due, strikes = WORKER_LOST, "the worker is gone", now, 0
+    if silence is not None:
+        journal = Attempt.objects.using(claim.db).filter(request=row)
+        strikes = journal.filter(error_code=POISONOUS).count() + 1
+        code, due = POISONOUS, now + timedelta(seconds=REST)
+        reason = (
+            f"it blocked its worker for {silence:.0f} s, until that was killed: "
+            f"{strikes} of at most {STRIKES} times"
+        )
+    lost: dict[str, Any] = {"error_code": code, "error": reason}
+    will_retry = (
+        strikes < STRIKES
+        and row.counted_attempts < row.attempt_limit
+        and row.cancel_requested_at is None
+    )
     # Together, so that no lost attempt is missing in the journal.
     with transaction.atomic(using=claim.db):
         if will_retry:
-            freed = bool(claim.transition(Status.PENDING, next_attempt_at=now, **lost))
+            freed = bool(claim.transition(Status.PENDING, next_attempt_at=due, **lost))
         else:
             lost["unknown"] = F("total") - F("accepted") - F("failed") - F("dropped")
             if row.cancel_requested_at is not None:
@@ -70,10 +110,10 @@ def _free(row: PushRequest, now: datetime) -> bool:
                 number=row.attempts,
                 owner=row.owner,
                 end=AttemptEnd.LOST,
-                error_code=WORKER_LOST,
-                error="the worker is gone",
+                error_code=code,
+                error=reason,
                 finished_at=now,
-                next_attempt_at=now if will_retry else None,
+                next_attempt_at=due if will_retry else None,
             )
     if freed:
         throttle.leave(row.backend, row.pk)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _slots: int | None = None
@@ -54,6 +57,20 @@ def cooperative() -> bool:
     """
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
+
+
+def carrying_context(function: Callable[P, T]) -> Callable[P, T]:
+    """Return ``function`` for another thread to call: it runs there in a copy of this context.
+
+    A frame with the context is on the stack meanwhile. In that one the worker's watchdog finds the
+    job on whose behalf a thread is running, which it cannot ask of the thread.
+    """
+    context = contextvars.copy_context()
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return context.run(function, *args, **kwargs)
+
+    return run
 
 
 def slots() -> int | None:

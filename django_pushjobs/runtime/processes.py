@@ -52,9 +52,24 @@ def _neighbourhood() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+#: The process that replaces this one if it dies; 0 if there is none.
+_guardian = 0
+
+
+def set_guardian(pid: int) -> None:
+    """Let the tokens of this process say who replaces it if it dies."""
+    global _guardian
+    _guardian = pid
+
+
 def new_token() -> str:
     """Return a token that names this process, and no other one before or after it."""
-    return f"{_neighbourhood()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{tokens_of(os.getpid())}{_guardian}-{secrets.token_hex(4)}"
+
+
+def tokens_of(pid: int) -> str:
+    """Return how all tokens of the process with this id begin; it is, or was, on this machine."""
+    return f"{_neighbourhood()}:{pid}:"
 
 
 def is_dead(token: str) -> bool:
@@ -63,11 +78,24 @@ def is_dead(token: str) -> bool:
     False proves nothing: it may live elsewhere, or another process may have its id by now.
     """
     neighbourhood, _, rest = token.partition(":")
-    if neighbourhood != _neighbourhood():
-        return False
     pid, _, _ = rest.partition(":")
+    return neighbourhood == _neighbourhood() and _is_gone(int(pid))
+
+
+def is_abandoned(token: str) -> bool:
+    """Return True if the process of ``token`` is certainly gone and leaves no heir.
+
+    What a child of an arbiter held is for its successor to take over, who is told what it died of.
+    """
+    if not is_dead(token):
+        return False
+    guardian, dash, _ = token.rpartition(":")[2].partition("-")
+    return not dash or guardian == "0" or _is_gone(int(guardian))
+
+
+def _is_gone(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

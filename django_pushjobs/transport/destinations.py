@@ -11,25 +11,20 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from ..conf import conf
 from ..exceptions import DestinationRefused
+from .lookups import AddressInfo, Lookup, lookups
 
 MAX_URL: Final = 2_048
 #: The most addresses of a host that are checked and tried. A name server can give thousands, and
 #: checking those takes a tenth of a second.
 MAX_ADDRESSES: Final = 64
-
-#: What ``socket.getaddrinfo`` returns for one address: family, type, protocol, name, address.
-AddressInfo = tuple[Any, Any, int, str, Any]
-#: Takes host and port and returns addresses, like ``socket.getaddrinfo``.
-Lookup = Callable[..., Sequence[AddressInfo]]
 
 #: RFC 3986 without anything that parsers disagree about: no userinfo, no fragment, no backslash, no
 #: percent sign in the host.
@@ -100,11 +95,16 @@ def resolve(host: str, port: int, *, lookup: Lookup | None = None) -> list[Addre
     """Look up ``host`` and return its addresses, at most :data:`MAX_ADDRESSES`. All of them have
     been checked.
 
-    :param lookup: called instead of ``socket.getaddrinfo``.
-    :raises DestinationRefused: the host has no address, or one outside the public internet.
+    :param lookup: called instead of those of :mod:`.lookups`.
+    :raises DestinationRefused: the host has no address, or one outside the public internet, or it
+        could not be looked up within :data:`.lookups.DEADLINE` seconds.
     """
     try:
-        found = list((lookup or socket.getaddrinfo)(host, port, type=socket.SOCK_STREAM))
+        found = list((lookup or lookups())(host, port, type=socket.SOCK_STREAM))
+    except TimeoutError:
+        raise DestinationRefused(
+            "unresolvable", "The host could not be looked up in time.", transient=True
+        ) from None
     except (OSError, UnicodeError):
         found = []
     if not found:

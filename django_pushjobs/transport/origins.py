@@ -10,6 +10,7 @@ from gevent.ssl import SSLContext
 
 from . import destinations
 from .connections import Connections
+from .lookups import Lookup
 from .proxy import proxy_for
 from .tls import tls_context
 
@@ -38,7 +39,7 @@ class Origins:
         connections: int,
         connect_timeout: float,
         ca_file: str | None = None,
-        lookup: destinations.Lookup | None = None,
+        lookup: Lookup | None = None,
         proxy: str | None = None,
     ) -> None:
         self._size = size

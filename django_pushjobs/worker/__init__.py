@@ -30,7 +30,7 @@ What goes on beside the jobs, each in a greenlet or thread of its own:
 ``keepalive``          RQ's heartbeats of the worker and its jobs
 ``commands``           what RQ tells a worker over pub/sub: stop a job, shut down
 ``scheduler``          RQ's scheduler
-``watchdog``           reports a job that blocks all others
+``watchdog``           reports a job that blocks all others, and leaves its id to the arbiter
 
 For those who operate it:
 

@@ -22,10 +22,11 @@ from redis.exceptions import RedisError
 from rq.worker import DequeueStrategy
 
 from .. import sentry
+from ..runtime.processes import set_guardian
 from . import siblings, vitals
 from .gevent_worker import GeventWorker
 from .supervisor.arbiter import SIGNALS
-from .supervisor.children import Seat
+from .supervisor.children import Fallen, Seat
 from .supervisor.exitcodes import ExitCode
 from .supervisor.options import WorkerOptions
 from .watchdog import Watchdog, dump_stacks
@@ -39,6 +40,8 @@ GARBAGE = 50_000
 #: Seconds for which gevent runs greenlets that are ready before it looks at the sockets again. With
 #: its 5 ms a busy child would leave connections unused that were answered long ago.
 SWITCH = 0.001
+#: Part of the time within which a child has to respond that it waits for what it takes over.
+INHERIT_WITHIN = 1 / 3
 #: Seconds to hand over what Sentry has not sent yet.
 SENTRY_TIMEOUT = 2.0
 
@@ -64,6 +67,7 @@ def live(seat: Seat, options: WorkerOptions) -> int:
     """Be a child of the arbiter until there is nothing more to do; return the exit code."""
     # The hub, and any connection that the parent had, stay on its side of the fork.
     gevent.reinit()
+    set_guardian(seat.arbiter_pid)
     # Where each greenlet was spawned: gevent inspects the stack each time to find that out.
     gevent.config.track_greenlet_tree = False
     # A busy child makes a thousand objects a millisecond, and hardly any cycle among them. With
@@ -120,7 +124,7 @@ class Child:
         self.seat = seat
         self.options = options
         self.worker = worker
-        self.watchdog = Watchdog(worker.name)
+        self.watchdog = Watchdog(worker.name, seat.heart)
         #: Why it leaves without being told to.
         self.leaving: ExitCode | None = None
         self._stop_services = threading.Event()
@@ -159,10 +163,8 @@ class Child:
 
     def _ready(self) -> None:
         """Called when the worker is registered in RQ and about to take jobs."""
-        for name in self.seat.fallen:
-            if count := siblings.recover(self.worker, name):
-                logger.warning("Worker %s: recovered %d jobs of %s", self.worker.name, count, name)
-        self.watchdog.start()
+        for fallen in self.seat.fallen:
+            self._succeed(fallen)
         gevent.spawn(self._beat)
         for path in self._services():
             service = import_string(path)
@@ -171,15 +173,26 @@ class Child:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("Worker %s is ready", self.worker.name)
 
+    def _succeed(self, fallen: Fallen) -> None:
+        """Take over what a child that died was doing."""
+        name = fallen.name
+        if self.options.heir is not None:
+            # If the database does not answer, that must not keep us from being born.
+            heir = gevent.spawn(import_string(self.options.heir), fallen)
+            heir.join(self.options.hang_timeout * INHERIT_WITHIN)
+        if count := siblings.recover(self.worker, name, fallen.culprit, fallen.silence):
+            logger.warning("Worker %s: recovered %d jobs of %s", self.worker.name, count, name)
+
     def _services(self) -> tuple[str, ...]:
         services = self.options.services
         return (*services, *self.options.single_services) if self.seat.number == 0 else services
 
     def _beat(self) -> None:
         published_at = 0.0
+        self.watchdog.start()
+        signal.signal(signal.SIGUSR1, self.watchdog.dump)
         while True:
             self.seat.heart.beat()
-            self.watchdog.turn()
             self._check_surroundings()
             if time.monotonic() - published_at >= vitals.INTERVAL:
                 published_at = time.monotonic()

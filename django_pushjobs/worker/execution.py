@@ -23,7 +23,7 @@ from .. import sentry
 from .endings import Abandoned, Ended, Killed, Stopped
 from .pool import Pool
 from .recorder import Recorder, is_plain
-from .taken import Finished, Started
+from .taken import Finished, Started, current
 
 #: Seconds that a job may run on after its timeout, for example because it caught the exception.
 #: RQ's worker gives its horses the same.
@@ -61,8 +61,10 @@ class JobRun:
         return (at - job.started_at).total_seconds() > job.timeout + PATIENCE
 
     def _run(self) -> None:
-        # The watchdog looks for this variable to name the job that blocks the hub.
+        # The watchdog looks for this variable to name the job that blocks the hub, and in the
+        # contexts of greenlets that work for it.
         started = self.started
+        current.set(started)
         try:
             with sentry.job_scope(
                 started.job.id, queue=started.job.origin, function=_function_of(started.job)

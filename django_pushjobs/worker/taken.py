@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ class Started:
     job: Job
     queue: Queue
     execution: Execution
+
+
+#: The job that runs in a context: that of its greenlet, or a copy for another one that helps it.
+current: ContextVar[Started] = ContextVar("django_pushjobs.worker.current")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from uuid import UUID
 from django_pushjobs.states import FINAL, Status
 
 #: Error codes of attempts after which it is unknown whether the gateway has the message.
-DOUBTFUL = frozenset({"worker_lost", "connection_lost", "timeout", "bad_answer", "job_timeout"})
+DOUBTFUL = frozenset(
+    {"worker_lost", "poisonous", "connection_lost", "timeout", "bad_answer", "job_timeout"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from ...worker.supervisor.launcher import MARKER, exec_patched, is_patched
 from ...worker.supervisor.options import OptionError, WorkerOptions
 
 RELAY = "django_pushjobs.relay.run"
+HEIR = "django_pushjobs.relay.inherit"
 RELOADER = "django_pushjobs.worker.reloader.run"
 LOG_LEVELS = {0: "WARNING", 1: "INFO", 2: "DEBUG", 3: "DEBUG"}
 
@@ -117,6 +118,7 @@ class Command(BaseCommand):
                 queues=queues,
                 services=() if options["no_relay"] else (RELAY,),
                 single_services=(RELOADER,) if options["reload"] else (),
+                heir=HEIR,
                 log_level=LOG_LEVELS[options["verbosity"]],
                 **given,
             )

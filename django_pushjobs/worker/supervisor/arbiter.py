@@ -22,7 +22,7 @@ from contextlib import suppress
 from posix import fork, waitpid, waitstatus_to_exitcode
 from types import FrameType
 
-from .children import ChildRecord, Seat, send
+from .children import ChildRecord, Fallen, Seat, send
 from .exitcodes import ExitCode
 from .heartbeat import Heart
 from .launcher import exec_again
@@ -78,7 +78,7 @@ class Arbiter:
         self.finished: set[int] = set()
         self.stopping: str | None = None
         self.exit_code = ExitCode.OK
-        self._fallen: dict[str, None] = {}
+        self._fallen: set[Fallen] = set()
         self._noted: deque[int] = deque()
         self._probe_pid = 0
         self._announced = False
@@ -209,9 +209,8 @@ class Arbiter:
         """Report to systemd, and stop the veterans once all new children are ready."""
         ready = [child for child in self.children.values() if child.seat.heart.ready]
         for child in ready:
-            # Its heart does not beat before it has recovered the jobs it was told to.
-            for name in child.seat.fallen:
-                self._fallen.pop(name, None)
+            # Its heart does not beat before it has recovered what it was told to.
+            self._fallen.difference_update(child.seat.fallen)
         if len(ready) >= self.target and not self._announced:
             self._announced = True
             notify("READY=1", f"STATUS={len(ready)} processes")
@@ -263,7 +262,10 @@ class Arbiter:
             return
         reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         logger.error("Arbiter: process %d died: %s", child.pid, reason)
-        self._fallen[child.name] = None
+        fallen = child.obituary(self.options.hang_timeout)
+        if fallen.culprit:
+            logger.error("Arbiter: job %s had blocked process %d", fallen.culprit, child.pid)
+        self._fallen.add(fallen)
         if self.stopping is not None:
             return
         if not child.seat.heart.ready:

@@ -15,19 +15,35 @@ LAST_WORDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
+class Fallen:
+    """A child that died.
+
+    :param pid: its process id.
+    :param name: its name in RQ.
+    :param culprit: id of the job that had blocked it until it was killed; "" if nobody can tell.
+    :param silence: seconds for which it had not responded by then.
+    """
+
+    pid: int
+    name: str
+    culprit: str = ""
+    silence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Seat:
     """What a child is given at its birth.
 
     :param number: 0 .. processes - 1; a child that replaces another one takes over its number.
     :param name: the first part of its name in RQ; with the process id it is unique.
-    :param fallen: RQ names of children that died; the new child recovers their jobs.
+    :param fallen: children that died; the new child recovers what they were doing.
     """
 
     number: int
     name: str
     arbiter_pid: int
     heart: Heart
-    fallen: tuple[str, ...] = ()
+    fallen: tuple[Fallen, ...] = ()
 
     def worker_name(self, pid: int) -> str:
         """Return the name under which RQ knows the child with this process id."""
@@ -41,6 +57,8 @@ class ChildRecord:
     pid: int
     seat: Seat
     born_at: float = field(default_factory=time.monotonic)
+    #: It is killed since it does not respond.
+    hangs: bool = False
     #: Signals still to be sent, each with its time on the monotonic clock, in order.
     pending_signals: list[tuple[float, signal.Signals]] = field(default_factory=list)
 
@@ -74,11 +92,21 @@ class ChildRecord:
         those of the threads, which works without the interpreter.
         """
         now = time.monotonic()
+        self.hangs = True
         self.pending_signals = [
             (now, signal.SIGUSR1),
             (now + LAST_WORDS / 2, signal.SIGABRT),
             (now + LAST_WORDS, signal.SIGKILL),
         ]
+
+    def obituary(self, timeout: float) -> Fallen:
+        """Return what its successor has to know of it.
+
+        :param timeout: seconds after which a child that does not respond is killed.
+        """
+        heart = self.seat.heart
+        culprit = heart.culprit(timeout) if self.hangs else ""
+        return Fallen(self.pid, self.name, culprit, heart.silence)
 
     def send_due_signals(self) -> None:
         """Send the pending signals whose time has come; SIGKILL is sent until it is reaped."""

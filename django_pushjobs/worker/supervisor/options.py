@@ -42,6 +42,8 @@ class WorkerOptions:
     :param services: dotted paths of callables that run beside the jobs in every child; each gets a
         :class:`threading.Event` that is set when it must return.
     :param single_services: the same, in the first child only.
+    :param heir: dotted path of a callable that a child calls for each child that died before it,
+        with a :class:`.children.Fallen`, before it takes jobs.
     :raises OptionError: a value is out of range.
     """
 
@@ -64,6 +66,7 @@ class WorkerOptions:
     log_level: str = "INFO"
     services: tuple[str, ...] = ()
     single_services: tuple[str, ...] = ()
+    heir: str | None = None
 
     def __post_init__(self) -> None:
         for option, lowest, highest in (

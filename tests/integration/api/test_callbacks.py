@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from pytest_django import Settings
 
 from django_pushjobs.callbacks import endpoints, sender
 from django_pushjobs.models import ApiKey, CallbackEndpoint, CallbackEvent, Scope
+from django_pushjobs.transport import destinations
+from django_pushjobs.transport.lookups import Lookups
 from tests.support.callbacks import INSECURE, verified
 from tests.support.provider import Provider, http, provider
 from tests.support.third_party import MOUNT, ThirdParty, faults, problem
@@ -59,6 +62,26 @@ def test_register_shows_the_secret_once(acme: ThirdParty, receiver: Provider) ->
     assert shown.json() == {key: value for key, value in made.items() if key != "secret"}
     listed = acme.call("get", ENDPOINTS).json()["results"]
     assert listed == [shown.json()]
+
+
+def test_a_host_whose_name_server_is_silent_holds_no_call_up(
+    acme: ThirdParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def getaddrinfo(*args: Any, **options: Any) -> list[Any]:
+        asked.set()
+        answer.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    look_up = Lookups(deadline=0.1)
+    monkeypatch.setattr(destinations, "lookups", lambda: look_up)
+    response = acme.call("post", ENDPOINTS, {"url": "https://silent.example/"})
+    assert asked.is_set()
+    assert not answer.is_set()
+    assert faults(response) == {("/url", "unresolvable")}
+    answer.set()
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,18 @@ def receiver(stack: Stack) -> str:
     return url
 
 
+SILENT = """
+from django_pushjobs.callbacks import endpoints
+from django_pushjobs.models import ApiClient
+client = ApiClient.objects.create(name="Silent")
+public = lambda host, port, **options: [(2, 1, 6, "", ("93.184.215.14", port))]
+for number in range(endpoints.MAX_ENDPOINTS):
+    url = f"https://silent.host-{number}.example/"
+    endpoint, _ = endpoints.register(client, url, lookup=public)
+    endpoints.send_test(endpoint)
+"""
+
+
 def received(url: str) -> Any:
     with urllib.request.urlopen(f"{url}/events", timeout=10) as response:
         return json.load(response)
@@ -64,4 +76,28 @@ def test_every_push_is_told_of_and_verified_whoever_is_slow_beside_it(
     assert {body["data"]["status"] for body in bodies} == {"succeeded"}
     references = Counter(body["data"]["reference"] for body in bodies)
     assert references == {f"order-{i}": 1 for i in range(300)}
+    assert "Traceback" not in worker.output
+
+
+def test_hosts_whose_name_servers_are_silent_hold_up_nobody_else(
+    stack: Stack, receiver: str
+) -> None:
+    silent = stack.folder / "silent"
+    stack.environment |= {
+        "DJANGO_SETTINGS_MODULE": "tests.live.settings_silent",
+        "TEST_SILENT": str(silent),
+    }
+    stack.gateway(latency_ms=1)
+    named = receiver.replace("127.0.0.1", "localhost")
+    secret = stack.run(REGISTER.format(name="Shop", url=f"{named}/pushes"))
+    urllib.request.urlopen(f"{receiver}/secret", data=secret.encode(), timeout=10).close()
+    stack.run(SILENT)
+    silent.touch()
+    worker = stack.worker("pushjobs", "callbacks", "--processes", "1")
+    attempts = "SELECT error_code, COUNT(*) FROM django_pushjobs_callbackattempt GROUP BY 1"
+    eventually(lambda: stack.query(attempts).get("unresolvable", 0) >= 8, what=worker.output)
+    stack.run(SUBMIT.format(name="Shop", count=20))
+    # None of them has been answered by then.
+    eventually(lambda: len(received(receiver)["events"]) >= 20)
+    silent.unlink()
     assert "Traceback" not in worker.output

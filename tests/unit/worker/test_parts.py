@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from django_pushjobs.worker.supervisor.heartbeat import Heart
+from django_pushjobs.worker.supervisor.heartbeat import MAX_ID, Heart
 from django_pushjobs.worker.supervisor.launcher import command_line, is_patched
 from django_pushjobs.worker.supervisor.options import OptionError, WorkerOptions
 
@@ -66,6 +66,24 @@ def test_a_worker_says_at_once_that_it_needs_gevent() -> None:
 def test_an_impossible_option_is_named(option: str, value: object, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         WorkerOptions(queues=("pushjobs",), **{option: value})  # type: ignore[arg-type]
+
+
+def test_the_heart_names_the_job_that_stopped_it_until_it_beats_again() -> None:
+    heart = Heart()
+    heart.beat()
+    assert heart.culprit(30) == ""
+    heart.accuse("jöb", heart.last_beat + 2)
+    assert heart.culprit(30) == "jöb"
+    heart.accuse("", heart.last_beat + 4)  # another one was seen, too
+    assert heart.culprit(30) == ""
+    heart.accuse("late", heart.last_beat + 20)
+    assert heart.culprit(30) == ""
+    heart.accuse("x" * (MAX_ID + 1), heart.last_beat)
+    assert heart.culprit(30) == ""
+    heart.accuse("innocent", heart.last_beat)
+    heart.beat()
+    assert heart.culprit(30) == ""
+    heart.close()
 
 
 def test_both_sides_of_a_fork_see_the_heart() -> None:
