@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from django_pushjobs.callbacks import endpoints, sender, sweeping
@@ -53,10 +54,10 @@ class Owner:
         self.way: Any = lambda request: request.json["data"]["challenge"].encode()
         running.otherwise = self._answer
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _answer(self, answered: socket.socket) -> None:
         request = self.running.requests[-1]
         is_challenge = request.json["type"] == EventType.ENDPOINT_VERIFICATION
-        http(200, self.way(request) if is_challenge else b"")(connection)
+        http(200, self.way(request) if is_challenge else b"")(answered)
 
     @property
     def received(self) -> list[str]:
@@ -165,9 +166,10 @@ def test_another_url_is_another_question(owner: Owner, clock: Clock) -> None:
     clock.advance(seconds=1)
     elsewhere = owner.url.replace("/messages", "/elsewhere")
 
-    def change_first(connection: socket.socket) -> None:
+    def change_first(answered: socket.socket) -> None:
         endpoints.change(CallbackEndpoint.objects.get(), url="http://127.0.0.1:9/", trusted=False)
-        owner._answer(connection)
+        connection.close()
+        owner._answer(answered)
 
     owner.running.script(change_first)
     sender.send(endpoint.pk)
