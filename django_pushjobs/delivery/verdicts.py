@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from ..backends import Outcome, OutcomeClass
 from ..conf import conf
 from ..states import DeliveryStatus, OnUnknown
-from .backoff import next_attempt
+from .backoff import next_attempt, retry_until
 from .requests import ClaimedRequest
 
 #: Seconds after the time for a probe at which the others come back to see what came of it.
@@ -91,11 +91,11 @@ class Judge:
         return None if until is None else max(until, self._now) + self._after_probe
 
     def _may_repeat(self, outcome: Outcome, attempts: int) -> bool:
-        request = self._request
+        request, limit = self._request, self._request.attempt_limit
         return (
             (not outcome.unknown or request.on_unknown == OnUnknown.RETRY)
-            and attempts < request.attempt_limit
-            and request.counted_attempts < request.attempt_limit
+            and (limit is None or attempts < limit)
+            and request.may_go_on(self._now)
         )
 
     def _due(self, attempts: int, retry_after: float | None) -> datetime | None:
@@ -107,6 +107,7 @@ class Judge:
                 base=conf().RETRY_BASE,
                 cap=conf().RETRY_CAP,
                 retry_after=retry_after,
+                until=retry_until(self._request.started_at),
                 expires_at=self._request.expires_at,
             )
         return self._dues[key]

@@ -750,7 +750,10 @@ class Migration(migrations.Migration):
                 (
                     "attempt_limit",
                     models.PositiveIntegerField(
-                        db_default=5, default=5, verbose_name="attempt limit"
+                        blank=True,
+                        help_text="Empty: any number.",
+                        null=True,
+                        verbose_name="attempt limit",
                     ),
                 ),
                 ("enqueues", models.PositiveIntegerField(db_default=0, default=0, editable=False)),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import router, transaction
 from django.db.models import F, Min
 
 from ..delivery import parts
+from ..delivery.backoff import retry_until
 from ..delivery.requests import WORKER_LOST
 from ..lifecycle.announcements import end
 from ..limits import throttle
 from ..models import BULKY, Attempt, AttemptEnd, PushRequest
 from ..runtime import processes
 from ..states import Status
+
+#: Workers that one request may lose: it is tried again at once, and it may be what kills them.
+MAX_LOSSES: Final = 5
 
 
 def recover(now: datetime, *, lenient: bool, limit: int) -> int:
@@ -54,7 +58,7 @@ def _free(row: PushRequest, now: datetime) -> bool:
     unrenewed = requests.filter(pk=row.pk, lease_expires_at=row.lease_expires_at)
     claim = unrenewed.owned(row.owner)
     lost: dict[str, Any] = {"error_code": WORKER_LOST, "error": "the worker is gone"}
-    will_retry = row.counted_attempts < row.attempt_limit and row.cancel_requested_at is None
+    will_retry = row.cancel_requested_at is None and _may_go_on(row, now)
     # Together, so that no lost attempt is missing in the journal.
     with transaction.atomic(using=claim.db):
         if will_retry:
@@ -78,6 +82,17 @@ def _free(row: PushRequest, now: datetime) -> bool:
     if freed:
         throttle.leave(row.backend, row.pk)
     return freed
+
+
+def _may_go_on(row: PushRequest, now: datetime) -> bool:
+    """Return whether a request may be pushed again after its worker was lost."""
+    limit, started_at = row.attempt_limit, row.started_at or now
+    if now >= retry_until(started_at) or (limit is not None and row.counted_attempts >= limit):
+        return False
+    if row.counted_attempts < MAX_LOSSES:
+        return True
+    lost = row.journal.filter(end=AttemptEnd.LOST, finished_at__gte=started_at)
+    return lost.count() + 1 < MAX_LOSSES
 
 
 def _status(row: PushRequest) -> Status:

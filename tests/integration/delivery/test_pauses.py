@@ -58,7 +58,10 @@ def pause(*addresses: str) -> None:
 # What begins a pause.
 
 
-def test_one_address_that_is_refused_burns_its_attempts_and_pauses_nothing() -> None:
+def test_one_address_that_is_refused_burns_its_attempts_and_pauses_nothing(
+    settings: Settings,
+) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 5}
     refuse("bad")
     row = submit("bad", "good")
     for number in range(1, 6):
