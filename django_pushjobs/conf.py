@@ -76,6 +76,8 @@ class Conf:
     PAUSE_BASE: float = 30.0
     #: the longest time between two probes of a paused backend
     PAUSE_CAP: float = 600.0
+    #: the time between two probes of a backend that cannot be reached
+    PROBE_EVERY: float = 5.0
     #: how long a request waits for a paused backend before it fails
     MAX_PAUSE_WAIT: float = 86_400.0
     #: the share of a process's slots that one backend may take while others need some

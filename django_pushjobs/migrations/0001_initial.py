@@ -574,7 +574,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The provider that refused; empty: the whole backend.",
+                        help_text="The provider that it is about; empty: the whole backend.",
                         max_length=255,
                         verbose_name="origin",
                     ),
@@ -585,6 +585,14 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Whom alone it concerns; 0: everybody.",
                         verbose_name="client",
+                    ),
+                ),
+                (
+                    "is_outage",
+                    models.BooleanField(
+                        default=False,
+                        help_text="It cannot be reached; else it refuses us.",
+                        verbose_name="outage",
                     ),
                 ),
                 (
@@ -599,6 +607,7 @@ class Migration(migrations.Migration):
                 ("until", models.DateTimeField(verbose_name="until")),
                 ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
                 ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
+                ("is_reported", models.BooleanField(default=False, editable=False)),
             ],
             options={
                 "verbose_name": "paused backend",
