@@ -30,6 +30,12 @@ def retry_until(started_at: datetime) -> datetime:
     return started_at + timedelta(seconds=conf().RETRY_FOR)
 
 
+def asked(retry_after: float | None) -> timedelta:
+    """Return for how long a provider asked to be left alone, :data:`MAX_RETRY_AFTER` at most."""
+    # Backends may be third-party code: the value must neither overflow nor lead into the past.
+    return timedelta(seconds=min(max(0.0, retry_after or 0.0), MAX_RETRY_AFTER))
+
+
 def next_attempt(
     now: datetime,
     attempt: int,
@@ -42,12 +48,10 @@ def next_attempt(
 ) -> datetime | None:
     """Return when to try again, or None if that would be past ``expires_at``.
 
-    :param retry_after: seconds the provider asked for; we never come earlier than that, and
-        never wait for more than :data:`MAX_RETRY_AFTER` because of it.
+    :param retry_after: seconds the provider asked for; we never come earlier than that.
     :param until: when the last attempt is made, unless the provider asked for a later one.
     """
-    # Backends may be third-party code: the value must neither overflow nor lead into the past.
-    earliest = now + timedelta(seconds=min(max(0.0, retry_after or 0.0), MAX_RETRY_AFTER))
+    earliest = now + asked(retry_after)
     due = earliest + timedelta(seconds=backoff(attempt, base=base, cap=cap))
     if until is not None:
         due = max(earliest, min(due, until))

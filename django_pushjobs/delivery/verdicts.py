@@ -9,16 +9,14 @@ from typing import Final, NamedTuple
 
 from ..backends import Outcome, OutcomeClass
 from ..conf import conf
+from ..limits.ramp import RETURN
 from ..models import Pause
 from ..states import DeliveryStatus, OnUnknown
-from .backoff import next_attempt, retry_until
+from .backoff import asked, next_attempt, retry_until
 from .requests import ClaimedRequest
 
 #: Seconds after the time for a probe at which the others come back to see what came of it.
 AFTER_PROBE: Final = (1.0, 3.0)
-#: Those who wait for a provider that is away come back within that time, as a share of that for
-#: which it has been away: the longer, the more they are.
-RETURN: Final = 0.5
 
 _STATUS: Final = {
     OutcomeClass.OK: DeliveryStatus.ACCEPTED,
@@ -86,14 +84,15 @@ class Judge:
         if origin is None or not self._may_follow(outcome):
             return None
         if "" in self._paused:
-            # Nothing of the backend is enqueued until then.
-            return self._now
+            # Nothing of the backend is enqueued until it is over.
+            return self._now + asked(outcome.retry_after)
         if (pause := self._paused.get(origin)) is None:
             return None
+        earliest = max(pause.until, self._now + asked(outcome.retry_after))
         first, last = (timedelta(seconds=seconds) for seconds in AFTER_PROBE)
         if pause.is_outage:
             last += RETURN * (self._now - pause.since)
-        return max(pause.until, self._now) + first + self._place * (last - first)
+        return earliest + first + self._place * (last - first)
 
     def _may_follow(self, outcome: Outcome) -> bool:
         """Return whether another push may follow, although this one may have been accepted."""

@@ -61,7 +61,10 @@ def enqueue_due(limit: int) -> int:
     now = timezone.now()
     due = PushRequest.objects.using(using).due(now)
     paused = breaker.paused_backends(using=using)
-    ramp.look({pause.backend for pause in paused if pause.is_outage})
+    away = {pause.backend: pause.since for pause in paused if pause.is_outage}
+    for backend, since in ramp.look(away).items():
+        gathered = due.filter(backend=backend).count()
+        ramp.begin(backend, gathered, (now - since).total_seconds())
     if not paused and not ramp.is_on():
         return enqueue_again(due, _first(due, limit))
     enqueued = enqueue_again(due, breaker.probe(paused, due, now, using=using))
@@ -70,7 +73,7 @@ def enqueue_due(limit: int) -> int:
         if 0 not in concerned:
             of_backend = due.filter(backend=backend).exclude(client__in=concerned)
             found = _first(of_backend, ramp.room(backend, limit))
-            ramp.take(backend, len(found), limit)
+            ramp.take(backend, len(found))
             enqueued += enqueue_again(of_backend, found)
     return enqueued
 

@@ -234,6 +234,22 @@ def test_what_may_have_arrived_is_not_pushed_again_where_that_says_stop() -> Non
     assert Delivery.objects.get(address="f").status == DeliveryStatus.UNKNOWN
 
 
+def test_who_was_told_to_wait_does_so() -> None:
+    pause()
+    busy = Outcome(
+        kind=OutcomeClass.RETRY, code="http_503", retry_after=3_600, scope=Scope.PROVIDER
+    )
+    take_away(*"abcde", answer=busy)
+    everything_is_due()
+    probe_is_due()
+    relay.sweep()
+    probe = PushRequest.objects.get(status=Status.QUEUED)
+    deliver(probe.pk)
+    probe.refresh_from_db()
+    assert probe.next_attempt_at > timezone.now() + timedelta(minutes=59)
+    assert probe.journal.order_by("number").last().end == "paused"
+
+
 def test_a_probe_that_is_refused_proves_that_somebody_is_there() -> None:
     pause()
     everything_is_due()
@@ -276,11 +292,14 @@ def test_it_is_told_once_that_it_begins_and_once_that_it_ends(
 # When it is over.
 
 
-def test_what_has_gathered_is_let_out_bit_by_bit() -> None:
+def gather(count: int, away_for: timedelta) -> None:
+    """Let requests gather behind a pause, and end it."""
     pause()
+    Pause.objects.update(since=timezone.now() - away_for)
+    breaker.forget()
     Scripted.script.clear()
     later = timezone.now() + timedelta(hours=1)
-    for number in range(95):
+    for number in range(count):
         submit(f"x{number}", send_at=later)
     other = submit("y", backend="other", send_at=later)
     everything_is_due()
@@ -289,6 +308,10 @@ def test_what_has_gathered_is_let_out_bit_by_bit() -> None:
     assert deliver(other.pk) is Status.SUCCEEDED
     deliver(PushRequest.objects.get(status=Status.QUEUED).pk)
     assert not Pause.objects.exists()
+
+
+def test_what_has_gathered_is_let_out_bit_by_bit() -> None:
+    gather(95, timedelta(seconds=3))
     let_out = [relay.sweep().enqueued for _ in range(5)]
     assert let_out == [10, 20, 40, 29, 0]
     # Once that is done, nothing is held back.
@@ -296,6 +319,13 @@ def test_what_has_gathered_is_let_out_bit_by_bit() -> None:
         Status.PENDING, next_attempt_at=timezone.now()
     )
     assert relay.sweep().enqueued == 99
+
+
+def test_and_no_faster_than_twice_as_fast_as_it_has_gathered() -> None:
+    gather(71, timedelta(seconds=10))
+    let_out = [relay.sweep().enqueued for _ in range(6)]
+    # 76 in ten seconds, and the probe is one of them.
+    assert let_out == [10, 15, 15, 15, 15, 5]
 
 
 def test_who_waits_for_an_origin_comes_back_over_a_time() -> None:

@@ -321,3 +321,11 @@ def test_a_pause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         relay.sweep()
     lines = [r.message for r in caplog.records if "is paused" in r.message]
     assert lines == ["Backend scripted is paused: config_code, config detail"]
+
+
+def test_so_is_one_of_an_origin(caplog: pytest.LogCaptureFixture) -> None:
+    pause("wns:a", "wns:b")
+    for _ in range(3):
+        relay.sweep()
+    lines = [(r.levelname, r.message) for r in caplog.records if "is paused" in r.message]
+    assert lines == [("ERROR", "Backend scripted: wns is paused: config_code, config detail")]
