@@ -50,6 +50,10 @@ class Conf:
     ALLOWED_JOBS: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: what our keys in Redis begin with; empty: "pushjobs:" and an id that is in the database
     REDIS_PREFIX: str = ""
+    #: how long a call to Redis may take while a third party waits for an answer
+    REDIS_TIMEOUT: float = 0.1
+    #: what the limits of clients do without Redis: "open" admits everything, "closed" nothing
+    LIMITS_WITHOUT_REDIS: str = "open"
     #: how long one job may run before it is interrupted
     JOB_TIMEOUT: int = 180
     #: how long RQ keeps a finished job; the row has the truth, so briefly

@@ -37,16 +37,19 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def receive(self, body: bytes, headers: dict[str, str]) -> bool:
-        """Note what a callback reports; return False if it is not signed with our secret."""
+    def receive(self, body: bytes, headers: dict[str, str]) -> str | None:
+        """Note what a callback reports.
+
+        :returns: the body of our answer; None if the callback is not signed with our secret.
+        """
         try:
             event: Any = Webhook(self.secret).verify(body, headers)
         except (WebhookVerificationError, ValueError):
             self.refused += 1
-            return False
+            return None
         if event["type"].startswith("push.request."):
             self.statuses[event["data"]["id"]] = event["data"]["status"]
-        return True
+        return str(event["data"].get("challenge", ""))
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
@@ -55,10 +58,11 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            taken = receiver.receive(body, dict(self.headers))
-            self.send_response(204 if taken else 400)
-            self.send_header("Content-Length", "0")
+            reply = receiver.receive(body, dict(self.headers))
+            self.send_response(400 if reply is None else 200)
+            self.send_header("Content-Length", str(len(reply or "")))
             self.end_headers()
+            self.wfile.write((reply or "").encode())
 
         def log_message(self, *args: Any) -> None:
             pass

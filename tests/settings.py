@@ -18,6 +18,9 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, so that other threads and processes of a test see the same database.
     DATABASES["default"]["TEST"] = {"NAME": os.environ["TEST_SQLITE_FILE"]}
+# No test may ask it.
+DATABASES["replica"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}
+DATABASE_ROUTERS = ["tests.support.replicas.ReplicaRouter"]
 PUSHJOBS = PUSHJOBS | {
     "BACKENDS": PUSHJOBS["BACKENDS"]
     | {
@@ -31,6 +34,8 @@ PUSHJOBS = PUSHJOBS | {
     "INSECURE_DESTINATIONS": False,
     # Tests without a database use Redis, too.
     "REDIS_PREFIX": "tests",
+    # On a machine that is busy with tests.
+    "REDIS_TIMEOUT": 10.0,
 }
 # Devices of people who have other apps for them.
 INSTALLED_APPS = [*INSTALLED_APPS, "push_notifications", "fcm_django"]

@@ -57,6 +57,7 @@ DELIVERY_LOOKS: Final[Mapping[str, Look]] = {
 }
 
 ENDPOINT_LOOKS: Final[Mapping[str, Look]] = {
+    EndpointState.UNVERIFIED: ("?", Tone.MIXED),
     EndpointState.ACTIVE: ("✓", Tone.GOOD),
     EndpointState.PAUSED: ("‖", Tone.QUIET),
     EndpointState.DISABLED: ("⊘", Tone.BAD),

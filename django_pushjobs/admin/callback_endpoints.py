@@ -59,7 +59,7 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
         "types_shown",
         ("failing_since_shown", "last_attempt_shown"),
         ("resting_until_shown", "disabled_at_shown"),
-        ("previous_secret_shown", "created"),
+        ("verified_at_shown", "previous_secret_shown", "created"),
     )
     readonly_fields = (*fields[1:3], *(name for row in (fields[0], *fields[3:]) for name in row))
     buttons = (*OPERATIONS.values(), ROTATE)
@@ -70,6 +70,7 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
     last_attempt_shown = moment_column("last_attempt_at", _("last attempt"))
     resting_until_shown = moment_column("resting_until", _("resting until"))
     disabled_at_shown = moment_column("disabled_at", _("disabled"))
+    verified_at_shown = moment_column("verified_at", _("verified"))
     previous_secret_shown = moment_column(
         "previous_secret_expires_at", _("previous secret expires")
     )
@@ -145,7 +146,8 @@ class CallbackEndpointAdmin(OperatedAdmin[CallbackEndpoint]):
 
     @admin.action(description=_("Resume selected endpoints"), permissions=["operate"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[CallbackEndpoint]) -> None:
-        self._operate(request, RESUME, queryset.exclude(state=EndpointState.ACTIVE))
+        stopped = (EndpointState.PAUSED, EndpointState.DISABLED)
+        self._operate(request, RESUME, queryset.filter(state__in=stopped))
 
     @admin.action(description=_("Pause selected endpoints"), permissions=["operate"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[CallbackEndpoint]) -> None:

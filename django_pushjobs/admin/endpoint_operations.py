@@ -50,7 +50,18 @@ TEST: Final = EndpointOperation(
         "count",
     ),
 )
-OPERATIONS: Final = {operation.name: operation for operation in (TEST, PAUSE, RESUME)}
+VOUCH: Final = EndpointOperation(
+    name="vouch",
+    label=_("Call without verification"),
+    perform=endpoints.vouch,
+    log_entry=_("Vouched for the URL."),
+    done=ngettext_lazy(
+        "%(count)d endpoint is called from now on.",
+        "%(count)d endpoints are called from now on.",
+        "count",
+    ),
+)
+OPERATIONS: Final = {operation.name: operation for operation in (TEST, PAUSE, RESUME, VOUCH)}
 ROTATE: Final = Button(name="rotate", label=_("New secret"))
 
 
@@ -58,4 +69,6 @@ def buttons_for(endpoint: CallbackEndpoint) -> tuple[Button, ...]:
     """Return what makes sense for ``endpoint`` now."""
     if endpoint.state == EndpointState.ACTIVE:
         return (TEST, PAUSE, ROTATE)
+    if endpoint.state == EndpointState.UNVERIFIED:
+        return (TEST, VOUCH, ROTATE)
     return (RESUME, ROTATE)

@@ -212,7 +212,7 @@ _PROBLEMS: Final[Mapping[type[BaseException], Problem | Callable[[Any], Problem]
     ),
     Unavailable: Problem(
         status=503,
-        detail="The service cannot follow push requests at the moment.",
+        detail="A part of the service does not answer at the moment.",
         headers=_SOON,
     ),
     OperationalError: _NO_DATABASE,

@@ -28,12 +28,15 @@ from rq.timeouts import JobTimeoutException as JobTimeout
 from rq.utils import str_to_date
 
 from ..conf import CALLBACK_JOB, JOB, conf
+from ..runtime.greenlets import slots
 from ..states import Priority
 from .keys import key
+from .patience import Patience
 
 __all__ = [
     "JobTimeout",
     "PushJob",
+    "blocking_connection",
     "callback_queue",
     "connection",
     "depth",
@@ -81,32 +84,59 @@ def queue(priority: str) -> Queue:
     """Return the RQ queue for a priority, with the JSON serializer: nothing is unpickled.
 
     It is made once and kept, with its connections: a new one asks Redis for its version first.
+
+    :raises broker.Unavailable: this process has no time for Redis, see :mod:`.patience`.
     """
     return _named(conf().QUEUES[priority])
 
 
-def _named(name: str) -> Queue:
+def _named(name: str, *, hurried: bool | None = None) -> Queue:
+    if hurried is None:
+        # In a worker nobody waits.
+        hurried = slots() is None
     configuration = django_rq.settings.QUEUES[name]
-    kept = _kept.get(name)
-    if kept is None or kept[0] is not configuration:
-        kept = configuration, django_rq.get_queue(name, serializer=JSONSerializer)
+    kept = _kept.get((name, hurried))
+    if kept is None or kept.configuration is not configuration:
+        kept = _kept[name, hurried] = _Kept(configuration, Patience() if hurried else None)
+    if kept.patience is not None:
+        kept.patience.check()
+    if kept.queue is None:
+        redis = django_rq.get_connection(name)
         # redis-py's default is a hundred at most; there are more greenlets, and each call is brief.
-        kept[1].connection.connection_pool.max_connections = 2**31
-        _kept[name] = kept
-    return kept[1]
+        redis.connection_pool.max_connections = 2**31
+        if kept.patience is not None:
+            kept.patience.apply(redis)
+        kept.queue = django_rq.get_queue(name, connection=redis, serializer=JSONSerializer)
+    return kept.queue
 
 
-#: Queues by name, with the settings they were made from. redis-py sees to it that connections
-#: are not shared across a fork.
-_kept: dict[str, tuple[object, Queue]] = {}
+@dataclass(slots=True)
+class _Kept:
+    """A queue, once it was made, and the settings that it was made from."""
+
+    configuration: object
+    patience: Patience | None
+    queue: Queue | None = None
+
+
+#: Queues by name, and by whether somebody waits. redis-py sees to it that connections are not
+#: shared across a fork.
+_kept: dict[tuple[str, bool], _Kept] = {}
 
 
 def connection() -> Redis:
     """Return the connection to Redis, for what all processes have to agree on besides the queues.
 
     Of several servers it is the one with the queue of normal priority. Answers are bytes.
+
+    :raises broker.Unavailable: as :func:`queue`.
     """
     return queue(Priority.NORMAL).connection
+
+
+def blocking_connection() -> Redis:
+    """Return a connection like :func:`connection` for calls that wait for something to happen."""
+    return _named(conf().QUEUES[Priority.NORMAL], hurried=False).connection
 
 
 def enqueue(push_jobs: Iterable[PushJob]) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from ..models import CallbackEvent
+from ..models import CallbackEvent, EndpointState, EventType
 from .claims import EndpointClaim, database
 
 #: Events that are read, sent and written together.
@@ -27,6 +27,9 @@ def next_batch(claim: EndpointClaim) -> list[list[CallbackEvent]]:
     if not claim.renew(now):
         return []
     events = CallbackEvent.objects.using(database()).filter(endpoint=claim.endpoint.pk)
+    if claim.endpoint.state == EndpointState.UNVERIFIED:
+        challenges = events.due(now).filter(type=EventType.ENDPOINT_VERIFICATION)
+        return [[event] for event in challenges.order_by("-id")[:1]]
     due = list(events.due(now).order_by("next_attempt_at", "id")[:SIZE])
     requests = {event.request_id for event in due if event.request_id is not None}
     # An event waits as long as an earlier event of the same request waits for another attempt.

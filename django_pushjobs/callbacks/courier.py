@@ -17,7 +17,7 @@ from ..transport import destinations
 from ..transport.exchanges import exchange
 from ..transport.origins import Origins
 from ..transport.requests import USER_AGENT, http_request
-from . import signing
+from . import signing, verification
 from .results import AttemptResult
 
 #: Seconds for one attempt, from resolving the host to the last byte that is read.
@@ -105,10 +105,13 @@ class Courier:
         )
         if reply.status is None:
             return {"error_code": _ERROR_CODES.get(reply.failure, reply.failure)}
+        text = _text(reply.body)
+        is_proof = not 200 <= reply.status < 300 or verification.is_met(event, text)
         return {
             "status_code": reply.status,
+            "error_code": "" if is_proof else verification.UNPROVEN,
             "retry_after": reply.retry_after,
-            "response": _text(reply.body),
+            "response": text,
         }
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from django.db import router, transaction
 from django.db.models import F
@@ -27,16 +27,21 @@ from ..models import (
 )
 from ..models.encryption import encrypt
 from ..transport import destinations
-from . import dispatch, outbox, signing
-from .endpoint_cache import endpoint_cache
+from . import dispatch, outbox, signing, verification
+from .endpoint_cache import touch
 
 logger = logging.getLogger(__name__)
 
 #: Endpoints per client: every one of them gets every event.
 MAX_ENDPOINTS: Final = 20
 
-#: The event types that an endpoint may choose from. It gets tests whatever it has chosen.
-CHOICES: Final = tuple(t.value for t in EventType if t is not EventType.ENDPOINT_TEST)
+#: The event types that an endpoint may choose from. It gets tests and challenges whatever it has
+#: chosen.
+CHOICES: Final = tuple(
+    t.value
+    for t in EventType
+    if t not in (EventType.ENDPOINT_TEST, EventType.ENDPOINT_VERIFICATION)
+)
 
 
 @sensitive_variables("secret")
@@ -45,11 +50,14 @@ def register(
     url: str,
     *,
     event_types: Sequence[str] = (),
+    trusted: bool = True,
     lookup: destinations.Lookup | None = None,
 ) -> tuple[CallbackEndpoint, str]:
     """Register an endpoint, and return it with its secret, which cannot be read again.
 
     :param event_types: what it is called for; none means everything.
+    :param trusted: whether the caller vouches for it that the URL wants to be called; if not, it
+        has to answer a challenge first, see :mod:`.verification`.
     :param lookup: see :func:`~django_pushjobs.transport.destinations.resolve`.
     :raises InvalidCallbackEndpoint: the URL may not be called, an event type is unknown, or the
         client already has :data:`MAX_ENDPOINTS`.
@@ -68,16 +76,19 @@ def register(
         if existing.filter(client=client).count() >= MAX_ENDPOINTS:
             detail = f"there are already {MAX_ENDPOINTS} endpoints"
             raise InvalidCallbackEndpoint([FieldError("", detail, "too_many")])
-        return existing.create(
+        endpoint = existing.create(
             client=client,
             url=url,
             event_types=list(dict.fromkeys(event_types)),
             encrypted_secret=encrypt(secret),
+            **(_verified() if trusted else {}),
         )
+        if not trusted:
+            verification.challenge(endpoint, using=using, after=verification.HEAD_START)
+        touch(using=using)
+        return endpoint
 
-    endpoint = atomically(store, using=using)
-    endpoint_cache.clear()
-    return endpoint, secret
+    return atomically(store, using=using), secret
 
 
 def change(
@@ -85,21 +96,34 @@ def change(
     *,
     url: str | None = None,
     event_types: Sequence[str] | None = None,
+    trusted: bool = True,
     lookup: destinations.Lookup | None = None,
 ) -> CallbackEndpoint:
-    """Change what is given, with the errors of :func:`register`. The state stays as it is."""
+    """Change what is given, with the parameters and errors of :func:`register`.
+
+    The state stays as it is, but for that of a URL that has to answer a challenge first.
+    """
     errors = [
         *(_url_errors(url, lookup) if url is not None else ()),
         *(_type_errors(event_types) if event_types is not None else ()),
     ]
     if errors:
         raise InvalidCallbackEndpoint(errors)
+    is_moved = url is not None and url != endpoint.url
     if url is not None:
         endpoint.url = url
     if event_types is not None:
         endpoint.event_types = list(dict.fromkeys(event_types))
-    endpoint.save(update_fields=["url", "event_types"])
-    endpoint_cache.clear()
+    using = router.db_for_write(CallbackEndpoint)
+    with transaction.atomic(using=using):
+        endpoint.save(using=using, update_fields=["url", "event_types"])
+        if is_moved and not trusted and endpoint.state != EndpointState.DISABLED:
+            verification.challenge(endpoint, using=using)
+        elif is_moved and not trusted:
+            # It is challenged when it is resumed.
+            endpoint.verified_at = None
+            endpoint.save(using=using, update_fields=["verified_at"])
+        touch(using=using)
     return endpoint
 
 
@@ -127,20 +151,21 @@ def rotate(endpoint: CallbackEndpoint) -> str:
 
 def pause(endpoint: CallbackEndpoint) -> None:
     """Do not call ``endpoint`` until it is resumed; its events wait. A disabled one stays as is."""
-    rows = CallbackEndpoint.objects.filter(pk=endpoint.pk, state=EndpointState.ACTIVE)
+    using = router.db_for_write(CallbackEndpoint)
+    rows = CallbackEndpoint.objects.using(using).filter(pk=endpoint.pk, state=EndpointState.ACTIVE)
     if rows.update(state=EndpointState.PAUSED):
         endpoint.state = EndpointState.PAUSED
-    endpoint_cache.clear()
 
 
 def resume(endpoint: CallbackEndpoint) -> None:
     """Call ``endpoint`` again, whether it was paused or disabled, as if it had never failed.
 
-    Events that it missed while it was disabled are not sent on their own; see
-    :func:`~.replays.replay_since`.
+    If its URL was not verified, it is challenged first. Events that it missed while it was disabled
+    are not sent on their own; see :func:`~.replays.replay_since`.
     """
+    is_verified = endpoint.verified_at is not None
     fresh: dict[str, object] = {
-        "state": EndpointState.ACTIVE,
+        "state": EndpointState.ACTIVE if is_verified else EndpointState.UNVERIFIED,
         "reason": "",
         "disabled_at": None,
         "failing_since": None,
@@ -148,8 +173,12 @@ def resume(endpoint: CallbackEndpoint) -> None:
     }
     for name, value in fresh.items():
         setattr(endpoint, name, value)
-    endpoint.save(update_fields=list(fresh))
-    endpoint_cache.clear()
+    using = router.db_for_write(CallbackEndpoint)
+    with transaction.atomic(using=using):
+        endpoint.save(using=using, update_fields=list(fresh))
+        if not is_verified:
+            verification.challenge(endpoint, using=using)
+        touch(using=using)
     dispatch.enqueue([endpoint.pk])
 
 
@@ -177,25 +206,42 @@ def disable(endpoint: CallbackEndpoint, reason: DisabledReason, *, using: str) -
         ],
         using=using,
     )
-    endpoint_cache.clear()
+    touch(using=using)
     logger.warning("callback endpoint %s has been disabled: %s", endpoint.pk, reason.value)
 
 
 def delete(endpoint: CallbackEndpoint) -> None:
     """Delete ``endpoint`` with its events."""
     endpoint.delete()
-    endpoint_cache.clear()
 
 
 def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
-    """Write a test event for ``endpoint``, and return it; its attempts are made by a job."""
-    event = outbox.new_event(
-        endpoint, EventType.ENDPOINT_TEST, {"endpoint_id": str(endpoint.pk), "test": True}
-    )
-    using = endpoint._state.db or "default"
+    """Write a test event for ``endpoint``, and return it; its attempts are made by a job.
+
+    If its URL is not verified, it is challenged once more instead.
+    """
+    using = router.db_for_write(CallbackEndpoint)
     with transaction.atomic(using=using):
+        if endpoint.state == EndpointState.UNVERIFIED:
+            return verification.challenge(endpoint, using=using)
+        data = {"endpoint_id": str(endpoint.pk), "test": True}
+        event = outbox.new_event(endpoint, EventType.ENDPOINT_TEST, data)
         outbox.store([event], using=using)
     return event
+
+
+def vouch(endpoint: CallbackEndpoint) -> None:
+    """Call ``endpoint`` although its URL has not answered the challenge."""
+    using = router.db_for_write(CallbackEndpoint)
+    rows = CallbackEndpoint.objects.using(using).filter(
+        pk=endpoint.pk, state=EndpointState.UNVERIFIED
+    )
+    found = _verified()
+    if rows.update(**found):
+        for name, value in found.items():
+            setattr(endpoint, name, value)
+        verification.set_aside(endpoint, using=using)
+    dispatch.enqueue([endpoint.pk])
 
 
 class CallbackUrls:
@@ -222,6 +268,10 @@ class CallbackUrls:
         elif not any(endpoint.has_origin_of(url) for endpoint in self._endpoints):
             detail = "none of the client's endpoints has this scheme, host and port"
             yield FieldError("/callback_url", detail, "unknown_origin")
+
+
+def _verified() -> dict[str, Any]:
+    return {"state": EndpointState.ACTIVE, "verified_at": timezone.now()}
 
 
 def _url_errors(url: str, lookup: destinations.Lookup | None) -> list[FieldError]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from ..models import CallbackEndpoint, CallbackEvent, CallbackStatus, EndpointState
+from ..models import CallbackEndpoint, CallbackEvent, CallbackStatus, EndpointState, EventType
 from ..models.identifiers import first_uuid
 from . import dispatch
 
@@ -38,7 +38,8 @@ def _replay(
 ) -> int:
     enabled = [e.pk for e in endpoints if e.state != EndpointState.DISABLED]
     ended = CallbackEvent.objects.filter(endpoint__in=enabled, status__in=_ENDED)
-    events = ended.filter(**condition)
+    # A challenge is not about anything that has happened.
+    events = ended.exclude(type=EventType.ENDPOINT_VERIFICATION).filter(**condition)
     if since is not None:
         events = events.filter(pk__gte=first_uuid(since), created_at__gte=since)
     again = events.update(

@@ -38,7 +38,7 @@ class AttemptResult:
     """What one attempt at an event came to.
 
     :param status_code: None if there was no response.
-    :param error_code: a word for why there was none.
+    :param error_code: a word for why there was none, or why it will not do.
     :param retry_after: seconds that the endpoint asked us to wait.
     :param response: the first characters of the response body.
     :param latency: milliseconds.
@@ -54,4 +54,5 @@ class AttemptResult:
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict.of(self.status_code)
+        found = Verdict.of(self.status_code)
+        return Verdict.REJECTED if found is Verdict.DELIVERED and self.error_code else found

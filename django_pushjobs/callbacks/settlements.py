@@ -16,8 +16,9 @@ from ..models import (
     CallbackStatus,
     DisabledReason,
     EndpointState,
+    EventType,
 )
-from . import endpoints, schedule
+from . import endpoints, schedule, verification
 from .claims import EndpointClaim, database
 from .results import AttemptResult, Verdict
 
@@ -50,12 +51,17 @@ def settle(claim: EndpointClaim, results: Sequence[AttemptResult]) -> bool:
             [result.event for result in results],
             ["status", "attempts", "next_attempt_at", "finished_at"],
         )
+        if endpoint.verified_at == now:
+            verification.set_aside(endpoint, using=using)
         # Those behind them waited for their time.
         ended = {result.event.request_id for result in results if result.event.finished_at}
         behind = CallbackEvent.objects.using(using).filter(endpoint=endpoint, request__in=ended)
         behind.pending().filter(attempts=0, next_attempt_at__gt=now).update(next_attempt_at=now)
         endpoint.save(
-            using=using, update_fields=["last_attempt_at", "failing_since", "resting_until"]
+            using=using,
+            update_fields=[
+                *("state", "verified_at", "last_attempt_at", "failing_since", "resting_until")
+            ],
         )
         if reason := _reason_to_disable(endpoint, results, now):
             endpoints.disable(endpoint, reason, using=using)
@@ -69,6 +75,8 @@ def _apply(result: AttemptResult, endpoint: CallbackEndpoint, now: datetime) -> 
     if result.verdict is Verdict.DELIVERED:
         endpoint.failing_since = None
         _end(event, CallbackStatus.DELIVERED, now)
+        if _proves(event, endpoint):
+            endpoint.state, endpoint.verified_at = EndpointState.ACTIVE, now
     else:
         endpoint.failing_since = schedule.failing_since(
             now, endpoint.failing_since, endpoint.last_attempt_at
@@ -78,11 +86,25 @@ def _apply(result: AttemptResult, endpoint: CallbackEndpoint, now: datetime) -> 
         )
         endpoint.resting_until = max(filter(None, (endpoint.resting_until, until)), default=None)
         again = schedule.next_attempt(now, event.attempts, result.retry_after)
-        if again is None:
+        patience_ends = event.created_at + verification.WITHIN
+        if again is None or (_is_challenge(event) and again > patience_ends):
             _end(event, CallbackStatus.FAILED, now)
         else:
             event.next_attempt_at = again
     endpoint.last_attempt_at = now
+
+
+def _is_challenge(event: CallbackEvent) -> bool:
+    return event.type == EventType.ENDPOINT_VERIFICATION
+
+
+def _proves(event: CallbackEvent, endpoint: CallbackEndpoint) -> bool:
+    """Whether the answer to ``event`` verifies the URL that ``endpoint`` has by now."""
+    return (
+        _is_challenge(event)
+        and endpoint.state == EndpointState.UNVERIFIED
+        and event.url == endpoint.url
+    )
 
 
 def _end(event: CallbackEvent, status: CallbackStatus, now: datetime) -> None:
@@ -104,10 +126,16 @@ def _journal_entry(result: AttemptResult) -> CallbackAttempt:
 def _reason_to_disable(
     endpoint: CallbackEndpoint, results: Iterable[AttemptResult], now: datetime
 ) -> DisabledReason | None:
-    if endpoint.state != EndpointState.ACTIVE:
+    if endpoint.state not in (EndpointState.ACTIVE, EndpointState.UNVERIFIED):
         return None
     if any(result.verdict is Verdict.GONE for result in results):
         return DisabledReason.GONE
+    if endpoint.state == EndpointState.UNVERIFIED:
+        has_failed = any(
+            result.event.status == CallbackStatus.FAILED and result.event.url == endpoint.url
+            for result in results
+        )
+        return DisabledReason.UNVERIFIED if has_failed else None
     since = endpoint.failing_since
     if since is not None and now - since >= schedule.DISABLED_AFTER:
         return DisabledReason.FAILING

@@ -18,7 +18,14 @@ from .backends import wrong_backends, wrong_default, wrong_device_backends, wron
 from .project import fragile_sqlite, insecure_destinations, missing_apps, naive_times
 from .queues import wrong_allowed_jobs, wrong_queues
 from .resolvers import wrong_resolvers
-from .values import RANGES, unknown_keys, wrong_prefix, wrong_values, wrong_waits
+from .values import (
+    RANGES,
+    unknown_keys,
+    wrong_prefix,
+    wrong_rule,
+    wrong_values,
+    wrong_waits,
+)
 
 __all__ = ["RANGES", "TAG", "check_project", "check_settings"]
 
@@ -62,6 +69,8 @@ def check_settings(
             messages += wrong_allowed_jobs(values["ALLOWED_JOBS"], ours)
     if "REDIS_PREFIX" not in wrong:
         messages += wrong_prefix(values["REDIS_PREFIX"])
+    if "LIMITS_WITHOUT_REDIS" not in wrong:
+        messages += wrong_rule(values["LIMITS_WITHOUT_REDIS"])
     if not wrong.keys() & {"RETRY_BASE", "RETRY_CAP"}:
         messages += wrong_waits(values["RETRY_BASE"], values["RETRY_CAP"])
     return messages

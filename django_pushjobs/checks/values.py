@@ -108,6 +108,15 @@ def wrong_prefix(prefix: str) -> Iterator[CheckMessage]:
         )
 
 
+def wrong_rule(rule: str) -> Iterator[CheckMessage]:
+    if rule not in ("open", "closed"):
+        yield Error(
+            f"PUSHJOBS['LIMITS_WITHOUT_REDIS'] cannot be {rule!r}.",
+            hint="Without Redis, 'open' admits all calls, and 'closed' none.",
+            id="django_pushjobs.E023",
+        )
+
+
 def wrong_waits(base: float, cap: float) -> Iterator[CheckMessage]:
     if cap < base:
         yield Error(

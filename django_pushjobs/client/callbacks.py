@@ -20,6 +20,7 @@ TOLERANCE = 300
 #: Bytes; the specification allows no secret with fewer.
 MIN_SECRET = 24
 _PREFIX = "whsec_"
+_VERIFICATION = "push.endpoint.verification"
 
 
 class InvalidCallback(PushError):
@@ -39,6 +40,12 @@ class Callback:
     type: str
     sent_at: datetime
     data: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def reply(self) -> str:
+        """The body of the answer, as plain text: the code that is asked for, to find out whether
+        this URL wants to be called; empty for all other callbacks."""
+        return str(self.data["challenge"]) if self.type == _VERIFICATION else ""
 
 
 def verify_callback(
@@ -84,6 +91,8 @@ def verify_callback(
     try:
         content = json.loads(body)
         type_, data = content["type"], content["data"]
+        if type_ == _VERIFICATION:
+            data["challenge"]
     except (ValueError, KeyError, TypeError):
         raise InvalidCallback("The body is not a callback.") from None
     return Callback(id_, type_, datetime.fromtimestamp(int(stamp), UTC), data)

@@ -224,7 +224,7 @@ class Hub:
             positions = {key: self._streams[c].position for key, c in clients.items()}
         found = cast(
             "list[tuple[bytes, list[Any]]]",
-            queues.connection().xread(
+            queues.blocking_connection().xread(
                 {self._control: self._control_position, **positions},  # type: ignore[dict-item]
                 count=1_000,
                 block=_BLOCK * 1_000,

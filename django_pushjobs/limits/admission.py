@@ -4,7 +4,8 @@
 ``unfinished`` those that were accepted and are not final. The last one is what protects us from a
 client that is faster than its provider.
 
-Limits never get in the way of accepting requests: without Redis all calls are admitted.
+Limits do not get in the way of accepting requests: without Redis all calls are admitted, unless
+``LIMITS_WITHOUT_REDIS`` says otherwise.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Reading:
     reset_after: float | None = None
 
 
+#: Of every client, since the calls go where it wants. Not told with every answer.
+TESTS = ClientLimit("tests", 20, 60)
+
+
 @dataclass(slots=True)
 class Admission:
     """The limits of a client, and how they stood when they were last asked.
@@ -95,6 +100,13 @@ class Admission:
         for limit in self.limits:
             if limit.name == CALLS:
                 self._spend(limit, 1, "Too many calls")
+
+    def test(self) -> None:
+        """Admit a call of ours to an endpoint of the client, as a test or a challenge.
+
+        :raises LimitExceeded: there were too many.
+        """
+        self._spend(TESTS, 1, "Too many tests and new URLs")
 
     @contextmanager
     def submission(self, rows: Sequence[PushRequest]) -> Iterator[None]:
@@ -173,6 +185,9 @@ class Admission:
         return RateLimit(name, limit.quota, limit.window, fixed=limit.name == DAY)
 
     def _admit_blindly(self, error: Unavailable) -> bool:
+        """Return False, or raise ``error`` if that is what the settings want."""
+        if conf().LIMITS_WITHOUT_REDIS == "closed":
+            raise error
         logger.warning("The limits of %s are not enforced, Redis is down: %s", self.client, error)
         return False
 

@@ -5,6 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import django_pushjobs.models.exact
 import django_pushjobs.models.identifiers
 import django_pushjobs.models.indexes
 import django_pushjobs.models.keys
@@ -28,7 +29,12 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=100, unique=True, verbose_name="name")),
+                (
+                    "name",
+                    django_pushjobs.models.exact.ExactCharField(
+                        max_length=100, unique=True, verbose_name="name"
+                    ),
+                ),
                 (
                     "is_active",
                     models.BooleanField(
@@ -122,7 +128,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "prefix",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         editable=False, max_length=16, unique=True, verbose_name="prefix"
                     ),
                 ),
@@ -214,11 +220,12 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
+                            ("unverified", "unverified"),
                             ("active", "active"),
                             ("paused", "paused"),
                             ("disabled", "disabled"),
                         ],
-                        default="active",
+                        default="unverified",
                         editable=False,
                         max_length=16,
                         verbose_name="state",
@@ -231,10 +238,17 @@ class Migration(migrations.Migration):
                         choices=[
                             ("gone", "it answered 410 Gone"),
                             ("failing", "every attempt has failed for five days"),
+                            ("unverified", "it has not returned the challenge within a day"),
                         ],
                         editable=False,
                         max_length=16,
                         verbose_name="reason",
+                    ),
+                ),
+                (
+                    "verified_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="verified"
                     ),
                 ),
                 (
@@ -306,6 +320,7 @@ class Migration(migrations.Migration):
                             ("push.request.canceled", "request canceled"),
                             ("push.endpoint.disabled", "endpoint disabled"),
                             ("push.endpoint.test", "test"),
+                            ("push.endpoint.verification", "verification"),
                         ],
                         max_length=64,
                         verbose_name="type",
@@ -449,14 +464,19 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "app",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         help_text="Which of your apps it is, if there are several.",
                         max_length=100,
                         verbose_name="app",
                     ),
                 ),
-                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "backend",
+                    django_pushjobs.models.exact.ExactCharField(
+                        max_length=64, verbose_name="backend"
+                    ),
+                ),
                 ("address", models.TextField(verbose_name="address")),
                 ("address_hash", models.CharField(editable=False, max_length=64)),
                 ("locale", models.CharField(blank=True, max_length=35, verbose_name="locale")),
@@ -517,7 +537,10 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=64, verbose_name="tag")),
+                (
+                    "name",
+                    django_pushjobs.models.exact.ExactCharField(max_length=64, verbose_name="tag"),
+                ),
                 (
                     "device",
                     models.ForeignKey(
@@ -542,7 +565,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("key", models.CharField(max_length=64)),
+                ("key", django_pushjobs.models.exact.ExactCharField(max_length=64)),
                 ("fingerprint", models.CharField(max_length=64)),
                 ("status", models.PositiveSmallIntegerField()),
                 ("headers", models.JSONField(default=dict)),
@@ -568,10 +591,15 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "backend",
+                    django_pushjobs.models.exact.ExactCharField(
+                        max_length=64, verbose_name="backend"
+                    ),
+                ),
                 (
                     "origin",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         default="",
                         help_text="The provider that it is about; empty: the whole backend.",
@@ -634,7 +662,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "reference",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         db_default="",
                         default="",
@@ -648,7 +676,12 @@ class Migration(migrations.Migration):
                 ("body", models.TextField(blank=True, verbose_name="body")),
                 ("data", models.JSONField(blank=True, default=dict, verbose_name="data")),
                 ("options", models.JSONField(blank=True, default=dict, verbose_name="options")),
-                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "backend",
+                    django_pushjobs.models.exact.ExactCharField(
+                        max_length=64, verbose_name="backend"
+                    ),
+                ),
                 (
                     "priority",
                     models.CharField(
@@ -661,7 +694,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "collapse_key",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         db_default="",
                         default="",
@@ -700,7 +733,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "request_id",
-                    models.CharField(
+                    django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         db_default="",
                         default="",
@@ -979,6 +1012,7 @@ class Migration(migrations.Migration):
                         default=django_pushjobs.models.sites.new_identifier, max_length=32
                     ),
                 ),
+                ("endpoints_version", models.PositiveBigIntegerField(default=0)),
             ],
             options={
                 "constraints": [
@@ -989,8 +1023,19 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="callbackendpoint",
             constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["active", "paused", "disabled"])),
+                condition=models.Q(("state__in", ["unverified", "active", "paused", "disabled"])),
                 name="pushjobs_endpoint_state_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="callbackendpoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("verified_at__isnull", False),
+                    models.Q(("state__in", ["active", "paused"]), _negated=True),
+                    _connector="OR",
+                ),
+                name="pushjobs_endpoint_active_is_verified",
             ),
         ),
         migrations.AddIndex(

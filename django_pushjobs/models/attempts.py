@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryModel
 from .push_requests import PushRequest
 
 
@@ -17,7 +18,7 @@ class AttemptEnd(models.TextChoices):
     LOST = "lost", _("the worker was lost")
 
 
-class Attempt(models.Model):
+class Attempt(PrimaryModel):
     """One entry in the journal of a push request.
 
     If the first attempt ends its request, the request itself says so, and there is no entry: that

@@ -17,6 +17,7 @@ from ..exceptions import SecretUnreadable
 from .clients import ApiClient
 from .encryption import decrypt
 from .identifiers import time_ordered_uuid
+from .primary import PrimaryModel, PrimaryQuerySet
 from .push_requests import PushRequest
 
 
@@ -28,15 +29,18 @@ class EventType(models.TextChoices):
     CANCELED = "push.request.canceled", _("request canceled")
     ENDPOINT_DISABLED = "push.endpoint.disabled", _("endpoint disabled")
     ENDPOINT_TEST = "push.endpoint.test", _("test")
+    ENDPOINT_VERIFICATION = "push.endpoint.verification", _("verification")
 
 
 class EndpointState(models.TextChoices):
     """Whether an endpoint is called.
 
-    If it is PAUSED, its events wait until it is resumed. If it is DISABLED, they are set aside as
-    FAILED, and can be replayed.
+    If it is UNVERIFIED, its events wait until its URL has answered a challenge, the only thing that
+    is sent there. If it is PAUSED, they wait until it is resumed. If it is DISABLED, they are set
+    aside as FAILED, and can be replayed.
     """
 
+    UNVERIFIED = "unverified", _("unverified")
     ACTIVE = "active", _("active")
     PAUSED = "paused", _("paused")
     DISABLED = "disabled", _("disabled")
@@ -47,6 +51,7 @@ class DisabledReason(models.TextChoices):
 
     GONE = "gone", _("it answered 410 Gone")
     FAILING = "failing", _("every attempt has failed for five days")
+    UNVERIFIED = "unverified", _("it has not returned the challenge within a day")
 
 
 class CallbackStatus(models.TextChoices):
@@ -57,19 +62,21 @@ class CallbackStatus(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
-class CallbackEndpointQuerySet(models.QuerySet["CallbackEndpoint"]):
+class CallbackEndpointQuerySet(PrimaryQuerySet["CallbackEndpoint"]):
     def callable(self, now: datetime) -> CallbackEndpointQuerySet:
-        """Those that are ACTIVE and not resting."""
+        """Those that are ACTIVE or UNVERIFIED, and not resting."""
         rested = Q(resting_until=None) | Q(resting_until__lte=now)
-        return self.filter(rested, state=EndpointState.ACTIVE)
+        return self.filter(rested, state__in=(EndpointState.ACTIVE, EndpointState.UNVERIFIED))
 
     def with_due_events(self, now: datetime) -> CallbackEndpointQuerySet:
-        """Those with at least one event that is due."""
+        """Those with at least one event that is due, and that they may get."""
         due = CallbackEvent.objects.due(now).filter(endpoint=OuterRef("pk"))
-        return self.filter(Exists(due))
+        challenges = due.filter(type=EventType.ENDPOINT_VERIFICATION)
+        is_unverified = Q(state=EndpointState.UNVERIFIED)
+        return self.filter((is_unverified & Exists(challenges)) | (~is_unverified & Exists(due)))
 
 
-class CallbackEndpoint(models.Model):
+class CallbackEndpoint(PrimaryModel):
     """A URL of a client, and how it is doing. Only one job at a time calls it."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
@@ -93,12 +100,13 @@ class CallbackEndpoint(models.Model):
         _("state"),
         max_length=16,
         choices=EndpointState.choices,
-        default=EndpointState.ACTIVE,
+        default=EndpointState.UNVERIFIED,
         editable=False,
     )
     reason = models.CharField(
         _("reason"), max_length=16, choices=DisabledReason.choices, blank=True, editable=False
     )
+    verified_at = models.DateTimeField(_("verified"), null=True, blank=True, editable=False)
     disabled_at = models.DateTimeField(_("disabled"), null=True, blank=True, editable=False)
     last_attempt_at = models.DateTimeField(_("last attempt"), null=True, blank=True, editable=False)
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
@@ -110,7 +118,7 @@ class CallbackEndpoint(models.Model):
 
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
-    objects = CallbackEndpointQuerySet.as_manager()
+    objects = CallbackEndpointQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("callback endpoint")
@@ -119,6 +127,13 @@ class CallbackEndpoint(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="pushjobs_endpoint_state_known", condition=Q(state__in=EndpointState.values)
+            ),
+            models.CheckConstraint(
+                name="pushjobs_endpoint_active_is_verified",
+                condition=(
+                    Q(verified_at__isnull=False)
+                    | ~Q(state__in=[EndpointState.ACTIVE, EndpointState.PAUSED])
+                ),
             ),
         )
 
@@ -157,7 +172,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
+class CallbackEventQuerySet(PrimaryQuerySet["CallbackEvent"]):
     def pending(self) -> CallbackEventQuerySet:
         return self.filter(status=CallbackStatus.PENDING)
 
@@ -166,7 +181,7 @@ class CallbackEventQuerySet(models.QuerySet["CallbackEvent"]):
         return self.pending().filter(next_attempt_at__lte=now)
 
 
-class CallbackEvent(models.Model):
+class CallbackEvent(PrimaryModel):
     """One callback to one endpoint.
 
     Its key is the ``webhook-id``: the same at every attempt, and after a replay.
@@ -210,7 +225,7 @@ class CallbackEvent(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
 
-    objects = CallbackEventQuerySet.as_manager()
+    objects = CallbackEventQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("callback")
@@ -240,7 +255,7 @@ class CallbackEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
-class CallbackAttempt(models.Model):
+class CallbackAttempt(PrimaryModel):
     """One attempt at a callback, and what came of it."""
 
     #: Characters of a response that are kept.

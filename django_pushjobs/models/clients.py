@@ -6,8 +6,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
+from .primary import PrimaryModel
 
-class ApiClient(models.Model):
+
+class ApiClient(PrimaryModel):
     """A third party that may ask us to push.
 
     A limit that is None is the one in the settings; 0 means that there is no limit.
@@ -28,7 +31,7 @@ class ApiClient(models.Model):
         editable=False,
         verbose_name=_("live client"),
     )
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = ExactCharField(_("name"), max_length=100, unique=True)
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("The keys of an inactive client are refused.")
     )

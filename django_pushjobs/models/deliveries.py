@@ -7,10 +7,11 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ..states import DeliveryStatus
+from .primary import PrimaryModel
 from .push_requests import PushRequest
 
 
-class Delivery(models.Model):
+class Delivery(PrimaryModel):
     """One address of a push request, and its outcome. Written when the outcome is known."""
 
     id = models.UUIDField(primary_key=True, editable=False)

@@ -10,6 +10,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
+from .primary import PrimaryModel
+
 
 class Platform(models.TextChoices):
     """The kind of a device; ``DEVICE_BACKENDS`` says which backend reaches it."""
@@ -35,7 +38,7 @@ def address_hash(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()
 
 
-class Device(models.Model):
+class Device(PrimaryModel):
     """An address at which a user can be reached, as registered by an app or a web page.
 
     :ivar address: as it was last spelled.
@@ -56,13 +59,13 @@ class Device(models.Model):
         verbose_name=_("user"),
     )
     platform = models.CharField(_("platform"), max_length=16, choices=Platform.choices)
-    app = models.CharField(
+    app = ExactCharField(
         _("app"),
         max_length=100,
         blank=True,
         help_text=_("Which of your apps it is, if there are several."),
     )
-    backend = models.CharField(_("backend"), max_length=64)
+    backend = ExactCharField(_("backend"), max_length=64)
     address = models.TextField(_("address"))
     address_hash = models.CharField(max_length=64, editable=False)
     locale = models.CharField(_("locale"), max_length=35, blank=True)
@@ -100,11 +103,11 @@ class Device(models.Model):
         return sorted(tag.name for tag in self.tag_rows.all())
 
 
-class DeviceTag(models.Model):
+class DeviceTag(PrimaryModel):
     """A topic that a device has subscribed to."""
 
     device = models.ForeignKey(Device, models.CASCADE, related_name="tag_rows")
-    name = models.CharField(_("tag"), max_length=64)
+    name = ExactCharField(_("tag"), max_length=64)
 
     class Meta:
         verbose_name = _("device tag")

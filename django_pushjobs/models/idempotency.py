@@ -8,9 +8,11 @@ from django.db import models
 from django.utils import timezone
 
 from .clients import ApiClient
+from .exact import ExactCharField
+from .primary import PrimaryModel
 
 
-class IdempotencyRecord(models.Model):
+class IdempotencyRecord(PrimaryModel):
     """The response to a call with an ``Idempotency-Key``, stored together with the rows it created.
 
     The unique constraint makes one of two simultaneous calls: the database holds the second one
@@ -19,7 +21,7 @@ class IdempotencyRecord(models.Model):
 
     client = models.ForeignKey(ApiClient, models.CASCADE, related_name="+")
     #: SHA-256 of the key: independent of the collation, and useless to whoever reads it.
-    key = models.CharField(max_length=64)
+    key = ExactCharField(max_length=64)
     #: SHA-256 of method, path and canonical body.
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()

@@ -17,6 +17,8 @@ from rest_framework_api_key.crypto import KeyGenerator
 
 from ..conf import conf
 from .clients import ApiClient
+from .exact import ExactCharField
+from .primary import PrimaryManager, PrimaryModel
 
 #: Seconds; ``last_used_at`` is not written more often than this.
 LAST_USED_PRECISION = 60
@@ -33,7 +35,7 @@ class Scope(models.TextChoices):
     CALLBACKS = "callbacks", _("manage callback endpoints")
 
 
-class ApiKeyManager(models.Manager["ApiKey"]):
+class ApiKeyManager(PrimaryManager["ApiKey"]):
     @sensitive_variables()
     def issue(
         self, client: ApiClient, name: str, *, is_test: bool = False, **fields: Any
@@ -114,7 +116,7 @@ def validate_networks(networks: Sequence[str]) -> None:
             ) from None
 
 
-class ApiKey(models.Model):
+class ApiKey(PrimaryModel):
     """A key of a client. Only its hash is stored.
 
     :ivar allowed_networks: in CIDR notation; if there are any, calls must come from one of them.
@@ -125,7 +127,7 @@ class ApiKey(models.Model):
         ApiClient, models.CASCADE, related_name="keys", verbose_name=_("client")
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Where the key is used."))
-    prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
+    prefix = ExactCharField(_("prefix"), max_length=16, unique=True, editable=False)
     hashed_key = models.CharField(max_length=150, editable=False)
     scopes = models.JSONField(_("scopes"), default=all_scopes)
     allowed_networks = models.JSONField(

@@ -6,8 +6,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
+from .primary import PrimaryModel
 
-class Pause(models.Model):
+
+class Pause(PrimaryModel):
     """A backend that refuses our credentials or settings, or that cannot be reached (an outage):
     nothing is pushed through it for now.
 
@@ -20,8 +23,8 @@ class Pause(models.Model):
     something, or when an operator ends it; a probe that fails prolongs it. It is reported once.
     """
 
-    backend = models.CharField(_("backend"), max_length=64)
-    origin = models.CharField(
+    backend = ExactCharField(_("backend"), max_length=64)
+    origin = ExactCharField(
         _("origin"),
         max_length=255,
         blank=True,

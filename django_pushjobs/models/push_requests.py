@@ -17,14 +17,16 @@ from ..db.inserts import insert
 from ..db.statements import Place, Statement
 from ..states import ACTIVE, COUNTS, FINAL, WAITING, OnUnknown, Priority, Status, sources
 from .clients import ApiClient
+from .exact import ExactCharField
 from .identifiers import time_ordered_uuid
 from .indexes import SparseIndex
+from .primary import PrimaryModel, PrimaryQuerySet
 
 #: Columns that may hold megabytes: defer them if only the state of a request matters.
 BULKY = ("recipients", "title", "body", "data", "options")
 
 
-class PushRequestQuerySet(models.QuerySet["PushRequest"]):
+class PushRequestQuerySet(PrimaryQuerySet["PushRequest"]):
     """Queries that are named after the words of the glossary."""
 
     def among(self, ids: Iterable[UUID] | Place) -> PushRequestQuerySet:
@@ -111,7 +113,7 @@ class PushRequestQuerySet(models.QuerySet["PushRequest"]):
         return self.filter(status__in=sources(to)), {"status": to, **fields}
 
 
-class PushRequest(models.Model):
+class PushRequest(PrimaryModel):
     """One message to one or many recipients, submitted once. See :mod:`~django_pushjobs.states`."""
 
     id = models.UUIDField(primary_key=True, default=time_ordered_uuid, editable=False)
@@ -125,7 +127,7 @@ class PushRequest(models.Model):
         verbose_name=_("client"),
         help_text=_("Empty if our own code submitted it."),
     )
-    reference = models.CharField(
+    reference = ExactCharField(
         _("reference"),
         max_length=255,
         blank=True,
@@ -145,7 +147,7 @@ class PushRequest(models.Model):
     body = models.TextField(_("body"), blank=True)
     data = models.JSONField(_("data"), default=dict, blank=True)
     options = models.JSONField(_("options"), default=dict, blank=True)
-    backend = models.CharField(_("backend"), max_length=64)
+    backend = ExactCharField(_("backend"), max_length=64)
     priority = models.CharField(
         _("priority"),
         max_length=8,
@@ -153,7 +155,7 @@ class PushRequest(models.Model):
         default=Priority.NORMAL,
         db_default=Priority.NORMAL,
     )
-    collapse_key = models.CharField(
+    collapse_key = ExactCharField(
         _("collapse key"), max_length=64, blank=True, default="", db_default=""
     )
     send_at = models.DateTimeField(_("send at"), null=True, blank=True)
@@ -176,7 +178,7 @@ class PushRequest(models.Model):
     )
 
     # How to find it in the logs of others.
-    request_id = models.CharField(
+    request_id = ExactCharField(
         _("request id"), max_length=128, blank=True, default="", db_default=""
     )
     traceparent = models.CharField(
@@ -221,7 +223,7 @@ class PushRequest(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
-    objects = PushRequestQuerySet.as_manager()
+    objects = PushRequestQuerySet.as_manager()  # type: ignore[assignment, misc]
 
     class Meta:
         verbose_name = _("push request")

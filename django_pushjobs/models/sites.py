@@ -9,6 +9,8 @@ from django.apps.registry import Apps
 from django.apps.registry import apps as global_apps
 from django.db import connections, models, router
 
+from .primary import PrimaryModel
+
 #: The key of the only row.
 ONLY: Final = 1
 
@@ -17,7 +19,7 @@ def new_identifier() -> str:
     return secrets.token_hex(4)
 
 
-class Site(models.Model):
+class Site(PrimaryModel):
     """The one row by which this site is told from others that use the same Redis.
 
     ``migrate`` makes it. Whoever deletes it gets another one, and a copy of the database has the
@@ -26,6 +28,8 @@ class Site(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     identifier = models.CharField(max_length=32, default=new_identifier)
+    #: Grows whenever a callback endpoint is changed.
+    endpoints_version = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar = (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +28,8 @@ from .submissions import Submission
 MAX_KEY = 255
 #: Records that one :func:`prune` deletes.
 PRUNE_LIMIT = 1_000
-#: Seconds for which PostgreSQL lets a call wait for another with the same key.
-PATIENCE = 5
+#: Seconds for which PostgreSQL, MySQL and MariaDB let a call wait for another with the same key.
+PATIENCE = 2
 
 
 class KeyReused(PushJobsError):
@@ -97,18 +98,16 @@ class IdempotentCall:
 
         def store(rows: Sequence[PushRequest], using: str) -> None:
             given = StoredAnswer(*answer(rows), expires_at)
-            if connections[using].vendor == "postgresql":
-                with connections[using].cursor() as cursor:
-                    cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
-            IdempotencyRecord.objects.using(using).create(
-                client=self.client,
-                key=_digest(self.key),
-                fingerprint=self.fingerprint,
-                status=given.status,
-                headers=dict(given.headers),
-                body=given.body,
-                expires_at=expires_at,
-            )
+            with _patience(using):
+                IdempotencyRecord.objects.using(using).create(
+                    client=self.client,
+                    key=_digest(self.key),
+                    fingerprint=self.fingerprint,
+                    status=given.status,
+                    headers=dict(given.headers),
+                    body=given.body,
+                    expires_at=expires_at,
+                )
             made.append(given)
 
         try:
@@ -156,6 +155,30 @@ def prune(now: datetime, limit: int = PRUNE_LIMIT) -> int:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def _patience(using: str) -> Iterator[None]:
+    """Let statements of the body wait for locks for :data:`PATIENCE` seconds at most.
+
+    By default PostgreSQL waits for ever, and MySQL for 50 s.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+    if connection.vendor != "mysql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {PATIENCE}")
+        try:
+            yield
+        finally:
+            # It is not of the transaction, but of the session. Django's own cursor would refuse,
+            # since the transaction may be broken.
+            with connection.connection.cursor() as raw:
+                raw.execute("SET SESSION innodb_lock_wait_timeout = DEFAULT")
 
 
 def _waited_too_long(error: OperationalError) -> bool:

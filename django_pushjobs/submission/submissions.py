@@ -30,7 +30,7 @@ MAX_TTL = 31_536_000
 #: Bytes of ``data`` or ``options``, unless the backend sets a tighter limit.
 MAX_JSON = 65_536
 #: Levels of objects and arrays in ``data`` or ``options``.
-MAX_DEPTH = 32
+MAX_DEPTH = 31
 
 _PRIORITIES = tuple(Priority.values)
 _ON_UNKNOWN = tuple(OnUnknown.values)

@@ -71,7 +71,7 @@ class Connection:
         self._limit = 1
         #: Whether an answer has shown that the peer accepts our credentials.
         self.is_proven = False
-        #: Whether the request that is to prove it has waited for a while: nobody else should.
+        #: Whether that answer is late, so that nobody should wait for it.
         self.is_slow = False
         #: Whether no further request may start here.
         self.is_closing = False
@@ -226,12 +226,11 @@ class Connection:
                 self._h2.reset_stream(exchange.stream_id, code)
             self._flush()
 
-    # Writing: frames of all callers that ran in this iteration of the hub are sent together.
-
     def _flush(self) -> None:
         self._wake.set()
 
     def _write(self) -> None:
+        # Frames of all callers that ran in this iteration of the hub are sent together.
         while not self.is_closed:
             self._wake.wait()
             self._wake.clear()
@@ -244,8 +243,6 @@ class Connection:
                     self.is_closing = True
                     self._on_change()
                     return
-
-    # Reading.
 
     def _read(self) -> None:
         end = "the connection was closed by the peer"
@@ -287,15 +284,14 @@ class Connection:
             return self._pace.read(self._sock.recv, _BLOCK)
 
     def _watch(self) -> None:
-        """As long as requests wait, say if the first one does so for long, leave bodies that do not
-        end, send a PING after a second of silence, and end the connection if nothing comes."""
+        """As long as requests wait: end bodies that do not end, and a connection that is silent."""
         pinged = 0.0
         while True:
             gevent.sleep(_WATCH_EVERY)
             if self.is_closed or not self._exchanges:
                 break
             now = time.monotonic()
-            if not (self.is_proven or self.is_slow) and now - self.busy_since >= _WATCH_EVERY:
+            if not self.is_proven and now - self.busy_since >= _WATCH_EVERY:
                 self.is_slow = True
                 self._on_change()
             for late in [one for one in self._exchanges.values() if one.is_late(now)]:

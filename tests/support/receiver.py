@@ -35,6 +35,8 @@ class Receiver(BaseHTTPRequestHandler):
         except WebhookVerificationError:
             Receiver.refused += 1
             return self.answer(400)
+        if "challenge" in event["data"]:
+            return self.answer(200, event["data"]["challenge"].encode())
         with self.lock:
             self.events.append([self.headers["webhook-id"], event])
         return self.answer(204)

@@ -27,13 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "postgresql: what can only happen on PostgreSQL")
+    config.addinivalue_line("markers", "many_writers: what cannot happen on SQLite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, not skip, what cannot happen on the database of this run."""
-    if config.option.database != "postgresql":
-        elsewhere = [item for item in items if item.get_closest_marker("postgresql")]
+    if config.option.database == "sqlite":
+        elsewhere = [item for item in items if item.get_closest_marker("many_writers")]
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
 

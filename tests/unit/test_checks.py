@@ -452,8 +452,13 @@ def test_a_prefix_that_may_be(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["{shop}", "a b", "shop*", "sh?p", "é", "shop\n", "x" * 65])
-def test_e021_a_prefix_that_may_not(prefix: str) -> None:
+def test_e022_a_prefix_that_may_not(prefix: str) -> None:
     assert ids(found_in({"REDIS_PREFIX": prefix})) == ["E022"]
+
+
+def test_e023_a_rule_that_is_none() -> None:
+    assert ids(found_in({"LIMITS_WITHOUT_REDIS": "ajar"})) == ["E023"]
+    assert found_in({"LIMITS_WITHOUT_REDIS": "closed"}) == []
 
 
 def test_many_mistakes_are_reported_together() -> None:

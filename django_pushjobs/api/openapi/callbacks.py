@@ -28,7 +28,8 @@ register = _operation(
     "registerCallbackEndpoint",
     "Register an endpoint",
     "The answer contains its secret, this once. The URL must be https, and its host on the public "
-    "internet; that is checked now and at every call.",
+    "internet; that is checked now and at every call. The first call is a challenge, a second from "
+    "now: until the URL has answered with it, the endpoint is *unverified* and its callbacks wait.",
     responses(201, CallbackSecretSerializer, "Registered.", 400, 409, 413, 415),
     request=NewCallbackEndpoint,
     parameters=[location(201)],
@@ -55,7 +56,8 @@ retrieve_endpoint = _operation(
 change = _operation(
     "changeCallbackEndpoint",
     "Change one",
-    "What is not sent stays as it is, and so do its state and its secret.",
+    "What is not sent stays as it is, and so does its secret. Another URL has to answer a "
+    "challenge first.",
     responses(200, CallbackEndpointSerializer, "As it is now.", 400, 404, 413, 415),
     request=CallbackEndpointChange,
 )
@@ -88,7 +90,8 @@ resume = _operation(
 test = _operation(
     "testCallbackEndpoint",
     "Send it a test",
-    "A callback of the type `push.endpoint.test`; read its attempts a moment later.",
+    "A callback of the type `push.endpoint.test`, or another challenge if it is unverified; read "
+    "its attempts a moment later.",
     responses(202, CallbackEventSerializer, "On its way.", 404, 409),
 )
 list_events = _operation(

@@ -36,11 +36,26 @@ _ENDPOINT: Final = {
         "test": {"type": "boolean"},
     },
 }
+_CHALLENGE: Final = {
+    "type": "object",
+    "required": ["endpoint_id", "challenge"],
+    "properties": {
+        "endpoint_id": _UUID,
+        "challenge": {"type": "string", "description": "Answer with it, if you know the endpoint."},
+    },
+}
 _HEADERS: Final = {
     "webhook-id": "The id of the event: the same at every attempt.",
     "webhook-timestamp": "Unix seconds of this attempt.",
     "webhook-signature": "`v1,` and base64; several are separated by spaces.",
 }
+
+
+_ANSWER: Final = "answer with any 2xx within 15 seconds."
+_RETURN: Final = (
+    "answer within 15 seconds with the challenge: 200 and either the code as plain text or JSON "
+    'such as `{"challenge": "code"}`. Nothing else is sent to a URL that has not answered so.'
+)
 
 
 def _webhook(event_type: EventType, summary: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +73,7 @@ def _webhook(event_type: EventType, summary: str, data: dict[str, Any]) -> dict[
             "summary": summary,
             "description": (
                 "Standard Webhooks 1.0.0: verify the signature over id, timestamp and body, and "
-                "answer with any 2xx within 15 seconds."
+                + (_RETURN if data is _CHALLENGE else _ANSWER)
             ),
             "tags": [TAG],
             "parameters": [
@@ -89,5 +104,6 @@ WEBHOOKS: Final = {
         (EventType.CANCELED, "A push request was canceled", _REQUEST),
         (EventType.ENDPOINT_DISABLED, "Another endpoint of yours was disabled", _ENDPOINT),
         (EventType.ENDPOINT_TEST, "A test", _ENDPOINT),
+        (EventType.ENDPOINT_VERIFICATION, "Does this URL want to be called?", _CHALLENGE),
     )
 }

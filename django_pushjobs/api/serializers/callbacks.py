@@ -89,10 +89,14 @@ class CallbackEndpointSerializer(serializers.Serializer[CallbackEndpoint]):
     state = serializers.ChoiceField(
         choices=EndpointState.choices,
         read_only=True,
-        help_text="Events for a paused one wait; those for a disabled one are set aside.",
+        help_text="Events for a paused or unverified one wait; those for a disabled one are set "
+        "aside.",
     )
     reason = serializers.ChoiceField(
         choices=[*DisabledReason.choices, ("", "")], read_only=True, help_text="Why it is disabled."
+    )
+    verified_at = UTCTimeField(
+        read_only=True, allow_null=True, help_text="Its URL has answered the challenge."
     )
     disabled_at = UTCTimeField(read_only=True, allow_null=True)
     failing_since = UTCTimeField(

@@ -58,7 +58,8 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
     @sensitive_variables("secret")
     def create(self, request: Request) -> Response:
         values = bodies.read(NewCallbackEndpoint, request.data)
-        endpoint, secret = endpoints.register(self.client, **values)
+        self._ask_for_a_call()
+        endpoint, secret = endpoints.register(self.client, trusted=False, **values)
         location = request.build_absolute_uri(f"{request.path}/{endpoint.pk}")
         return self._with_secret(endpoint, secret, status=201, headers={"Location": location})
 
@@ -74,7 +75,10 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
     @operations.change
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         values = bodies.read(CallbackEndpointChange, request.data)
-        return self._state(endpoints.change(self.get_object(), **values))
+        endpoint = self.get_object()
+        if "url" in values:
+            self._ask_for_a_call()
+        return self._state(endpoints.change(endpoint, trusted=False, **values))
 
     @operations.delete
     def destroy(self, request: Request, **kwargs: Any) -> Response:
@@ -98,13 +102,17 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, **kwargs: Any) -> Response:
         endpoint = self.get_object()
+        if endpoint.verified_at is None:
+            self._ask_for_a_call()
         endpoints.resume(endpoint)
         return self._state(endpoint)
 
     @operations.test
     @action(detail=True, methods=["post"])
     def test(self, request: Request, **kwargs: Any) -> Response:
-        event = endpoints.send_test(_enabled(self.get_object()))
+        endpoint = _enabled(self.get_object())
+        self._ask_for_a_call()
+        event = endpoints.send_test(endpoint)
         return Response(CallbackEventSerializer(event).data, status=202)
 
     @operations.list_events
@@ -120,6 +128,14 @@ class CallbackEndpointViewSet(_CallbackView[CallbackEndpoint]):
         values = bodies.read(CallbackReplay, request.data)
         replayed = replays.replay_since(endpoints=[_enabled(self.get_object())], **values)
         return Response({"replayed": replayed}, status=202)
+
+    def _ask_for_a_call(self) -> None:
+        """Admit a call of ours that is about nothing that has happened.
+
+        :raises LimitExceeded: there were too many.
+        """
+        if self.admission is not None:
+            self.admission.test()
 
     def _state(self, endpoint: CallbackEndpoint) -> Response:
         return Response(self.get_serializer(endpoint).data)

@@ -186,7 +186,7 @@ def somebody_who_is_answering(acme: ThirdParty) -> Iterator[None]:
         holder.join()
 
 
-@pytest.mark.postgresql  # SQLite has one writer at a time: the others wait for the first.
+@pytest.mark.many_writers  # SQLite has one writer at a time: the others wait for the first.
 def test_while_the_first_is_answered_the_others_are_told_to_come_back(
     acme: ThirdParty, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from django_pushjobs.callbacks import courier, endpoints, replays, sender, sweep
 from django_pushjobs.callbacks.attempts import attempt
 from django_pushjobs.callbacks.batches import next_batch
 from django_pushjobs.callbacks.claims import EndpointClaim
-from django_pushjobs.callbacks.endpoint_cache import endpoint_cache
+from django_pushjobs.callbacks.endpoint_cache import EndpointCache, endpoint_cache
 from django_pushjobs.callbacks.settlements import settle
 from django_pushjobs.events.change import Change
 from django_pushjobs.lifecycle import announcements
@@ -33,6 +33,7 @@ from django_pushjobs.models import (
     CallbackEndpoint,
     CallbackEvent,
     CallbackStatus,
+    DisabledReason,
     EndpointState,
     EventType,
     PushRequest,
@@ -133,24 +134,46 @@ def test_an_event_is_written_with_the_end_or_not_at_all(receiver: Provider) -> N
     assert jobs() == []
 
 
-def test_a_client_without_endpoints_costs_nothing(
+def test_a_client_without_endpoints_costs_next_to_nothing(
     django_assert_num_queries: Any, receiver: Provider
 ) -> None:
     an_endpoint(receiver.url, a_client("Somebody else"))
     rows = [a_push_request(client=a_client()), a_push_request()]
     endpoint_cache.by_client("default")
-    with django_assert_num_queries(0):
+    with django_assert_num_queries(1):
         announcements.record([Change.of(row) for row in rows], using="default")
 
 
-def test_many_ends_cost_two_statements(django_assert_num_queries: Any, receiver: Provider) -> None:
+def test_many_ends_cost_three_statements(
+    django_assert_num_queries: Any, receiver: Provider
+) -> None:
     endpoint, _ = an_endpoint(receiver.url)
     rows = [a_push_request(client=endpoint.client) for _ in range(30)]
     endpoint_cache.by_client("default")
-    with transaction.atomic(), django_assert_num_queries(2):
+    with transaction.atomic(), django_assert_num_queries(3):
         announcements.record([Change.of(row) for row in rows], using="default")
     assert CallbackEvent.objects.count() == 30
     assert len(jobs()) == 1
+
+
+def test_other_processes_hear_of_an_endpoint_before_its_caller_does(receiver: Provider) -> None:
+    """What a process keeps in mind is never older than the answer to whoever changed it."""
+    client = a_client()
+    elsewhere = EndpointCache()
+    assert not elsewhere.by_client("default")
+    endpoint, _ = an_endpoint(receiver.url, client)
+    assert list(elsewhere.by_client("default")) == [client.pk]
+    changes = [
+        lambda: endpoints.change(endpoint, event_types=[EventType.EXPIRED]),
+        lambda: endpoints.disable(endpoint, DisabledReason.GONE, using="default"),
+        lambda: endpoints.resume(endpoint),
+    ]
+    for change in changes:
+        change()
+        [known] = elsewhere.by_client("default")[client.pk]
+        assert (known.event_types, known.state) == (endpoint.event_types, endpoint.state)
+    client.delete()
+    assert not elsewhere.by_client("default")
 
 
 def test_services_and_relay_tell_of_cancel_and_expiry(receiver: Provider) -> None:
