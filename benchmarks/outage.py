@@ -16,8 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import URLError
@@ -42,6 +42,12 @@ LOOK, SECOND = 0.25, 1.0
 #: Seconds after the return within which everything has to have settled, beside the time away.
 PATIENCE = 300.0
 LATENCY_MS = 50
+#: How the gateway is away -> what is at its port meanwhile.
+AWAY: Mapping[str, Callable[[int], AbstractContextManager[object]]] = {
+    "closed": nullcontext,
+    "silent": lambda port: GatewayProcess(port=port, errors="hang:1"),
+    "busy": lambda port: GatewayProcess(port=port, errors="503:1"),
+}
 
 
 class Gauge:
@@ -178,6 +184,7 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=10, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=200, help="(default: %(default)s)")
+    parser.add_argument("--how", choices=AWAY, default="closed", help="(default: %(default)s)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     away, port = 60 * given.minutes, free_port()
@@ -189,7 +196,8 @@ def main() -> int:
                 steady = Gauge(gateway)
                 producer.run(STEADY)
                 steady.stop()
-            producer.run(away)
+            with AWAY[given.how](port):
+                producer.run(away)
             with GatewayProcess(port=port, latency_ms=LATENCY_MS) as gateway:
                 back_at, waited_for = time.time(), producer.count
                 after = Gauge(gateway)
