@@ -212,6 +212,17 @@ def test_a_probe_that_fails_prolongs_it_and_one_that_succeeds_ends_it() -> None:
     assert relay.sweep().enqueued == 1
 
 
+def test_a_probe_that_another_process_has_chosen_is_not_shut_out() -> None:
+    pause("a", "b")
+    row = submit("good")
+    # What this process knows is fresh, and then it is not.
+    assert deliver(submit("c").pk) is None
+    later = timezone.now() + timedelta(minutes=1)
+    Pause.objects.update(probe=row.pk, until=later)
+    assert deliver(row.pk) is Status.SUCCEEDED
+    assert not Pause.objects.exists()
+
+
 def test_ends_where_an_operator_says_so() -> None:
     pause("a", "b")
     Scripted.script.clear()
