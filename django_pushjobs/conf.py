@@ -68,16 +68,20 @@ class Conf:
     PART_SIZE: int = 1_000
     #: addresses of one request that are pushed at the same time
     FANOUT: int = 16
-    #: attempts before a request that could not be pushed fails
-    MAX_ATTEMPTS: int = 5
+    #: how long a push that failed for a reason that may pass is tried again
+    RETRY_FOR: float = 86_400.0
+    #: attempts at an address before it fails, however early that is; None: any number
+    MAX_ATTEMPTS: int | None = None
     #: ceiling of the wait after the first failed attempt; doubles with each further one
     RETRY_BASE: float = 2.0
     #: ceiling of the wait after any failed attempt
-    RETRY_CAP: float = 600.0
+    RETRY_CAP: float = 3_600.0
     #: how long a backend that refuses our credentials is left alone at first; doubles
     PAUSE_BASE: float = 30.0
     #: the longest time between two probes of a paused backend
     PAUSE_CAP: float = 600.0
+    #: the time between two probes of a backend that cannot be reached
+    PROBE_EVERY: float = 5.0
     #: how long a request waits for a paused backend before it fails
     MAX_PAUSE_WAIT: float = 86_400.0
     #: the share of a process's slots that one backend may take while others need some

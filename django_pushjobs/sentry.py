@@ -12,7 +12,7 @@ are not ours are reported as the project has set up its SDK.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,19 @@ def capture(error: BaseException) -> None:
         if job is None or job.private:
             scope.add_event_processor(_scrub)
         sentry_sdk.capture_exception(error)
+
+
+def report(message: str, *, logger: str, tags: Mapping[str, str]) -> None:
+    """Report that something has happened which is nobody's error, as a warning.
+
+    :param message: a sentence that is always the same, so that what it reports is one issue.
+    :param logger: the name of the module that reports it.
+    """
+    if _active():
+        entry = {"message": message}
+        sentry_sdk.capture_event(
+            {"level": "warning", "logger": logger, "logentry": entry, "tags": dict(tags)}
+        )
 
 
 def ignore(logger_name: str) -> None:

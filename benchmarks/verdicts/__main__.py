@@ -4,7 +4,7 @@ One real worker, and providers that speak the real protocols. For each row of ea
 answers, good addresses are pushed to at a rate, and one address gets the answer of that row, time
 and again: the good ones are accepted in time, the other one ends as the row says, and nothing is
 paused. Meanwhile all addresses of another alias get that answer: it is paused within seconds if
-the row is about our credentials, and otherwise it is not.
+the row is about our credentials or says that the provider is away, and otherwise it is not.
 
 It ends with 1 if that is not so for a row.
 """

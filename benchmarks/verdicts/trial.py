@@ -164,7 +164,8 @@ class Trial:
     def _judge_pauses(self) -> str:
         """Return when it was paused, counted from the first push."""
         all_of_it = alias(self.case, ALL)
-        expected = {(all_of_it, self.case.origin)} if self.case.pauses else set()
+        is_paused = self.case.pauses or self.case.is_outage
+        expected = {(all_of_it, self.case.origin)} if is_paused else set()
         if self.stood.keys() - expected:
             self.wrong.append(f"paused: {sorted(self.stood.keys() - expected)}")
         if expected - self.stood.keys():

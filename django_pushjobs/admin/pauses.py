@@ -1,4 +1,4 @@
-"""Paused backends: their credentials were refused, and an operator can resume them."""
+"""Paused backends: they refuse our credentials or are away, and an operator can resume them."""
 
 from __future__ import annotations
 

@@ -155,6 +155,8 @@ class PushRequestAdmin(OperatedAdmin[PushRequest]):
 
     @admin.display(description=_("attempts"))
     def attempts_shown(self, row: PushRequest) -> str:
+        if row.attempt_limit is None:
+            return str(row.counted_attempts)
         parts = {"part": row.counted_attempts, "whole": row.attempt_limit}
         return gettext("%(part)d of %(whole)d") % parts
 

@@ -55,6 +55,11 @@ def _time(labelled: tuple[str, datetime]) -> datetime:
 
 def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
     attempt: dict[str, Any] = {"attempt": request.counted_attempts, "limit": request.attempt_limit}
+    started = (
+        _("started attempt %(attempt)s")
+        if request.attempt_limit is None
+        else _("started attempt %(attempt)s of %(limit)s")
+    )
     for entry in request.journal.all():
         yield _attempt_label(entry), entry.finished_at
     times = [
@@ -62,7 +67,7 @@ def _moments(request: PushRequest) -> Iterator[tuple[str, datetime]]:
         # Once it is queued, it no longer matters that it had to wait.
         (_("not before"), request.send_at if request.queued_at is None else None),
         (_("queued"), request.queued_at),
-        (_("started attempt %(attempt)s of %(limit)s") % attempt, request.started_at),
+        (started % attempt, request.started_at),
         (_("cancellation requested"), request.cancel_requested_at),
         (_("next attempt"), _unless_same(request.next_attempt_at, request.send_at)),
         (_("the worker's claim expires unless it is renewed"), request.lease_expires_at),

@@ -33,6 +33,10 @@ _SCOPES: Final = {
     OutcomeClass.CONFIG: Scope.CREDENTIALS,
 }
 
+#: With these nobody who could take a message has seen it, whoever it is for: RFC 9110, sections
+#: 15.6.3 to 15.6.5.
+_AWAY: Final = frozenset({502, 503, 504})
+
 #: Classes with which a provider's Retry-After is kept.
 _WAITING = frozenset({OutcomeClass.RETRY, OutcomeClass.THROTTLE, OutcomeClass.RECONNECT})
 
@@ -147,7 +151,7 @@ class Answers:
             detail=f"{sentence}: {detail}" if detail else sentence,
             retry_after=(row.wait if retry_after is None else retry_after) if waits else None,
             unknown=row.unknown,
-            scope=row.scope,
+            scope=_scope(row, answer),
         )
 
     def _sentence(self, row: Row, answer: int | str) -> str:
@@ -155,6 +159,11 @@ class Answers:
             return row.detail.format(provider=self.provider)
         said = row.reason or (responses.get(answer, "") if isinstance(answer, int) else "")
         return f"{self.provider} answered {answer} {said}".rstrip()
+
+
+def _scope(row: Row, answer: int | str) -> Scope:
+    is_away = answer in _AWAY and row.kind in (OutcomeClass.RETRY, OutcomeClass.RECONNECT)
+    return Scope.PROVIDER if is_away and row.about is None else row.scope
 
 
 def _checked(

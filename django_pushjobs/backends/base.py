@@ -71,7 +71,7 @@ class BasePushBackend:
     max_payload: int | None = None
     #: Seconds; the longest that one push may take, or None if there is no limit.
     timeout: float | None = None
-    #: Whether refusals of our credentials or settings (CONFIG) may pause the alias.
+    #: Whether refusals of our credentials or settings, and outages, may pause the alias.
     can_be_paused: ClassVar[bool] = True
 
     def __init__(self, *, alias: str, answers: Mapping[str, str] | None = None) -> None:
@@ -145,7 +145,8 @@ class BasePushBackend:
     def origin_of(self, address: str) -> str | None:
         """Return which provider ``address`` leads to, if addresses lead to different ones.
 
-        What one provider says of our credentials says nothing about those of the others. There
+        What one provider says of our credentials says nothing about those of the others, and if one
+        is away the others need not be. There
         should be few of them: a pause is kept for each that refuses us. Must not raise.
 
         :returns: at most 255 characters; "" if all addresses lead to the same one, and None if

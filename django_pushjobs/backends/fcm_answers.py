@@ -74,6 +74,7 @@ ROWS: Final = (
         *("no_token", "", RETRY, "RFC 6749, section 5"),
         "the authorization server of {provider} did not issue a token",
         wait=10,
+        about=Scope.PROVIDER,
     ),
     Row(
         *("bad_credentials", "", CONFIG, "RFC 6749, section 5.2"),

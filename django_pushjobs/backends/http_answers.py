@@ -11,35 +11,49 @@ from typing import Final
 
 from ..transport.failures import PROXY_REFUSED
 from .answers import Row
-from .outcomes import OutcomeClass
+from .outcomes import OutcomeClass, Scope
 
 OK, RETRY, DROP, FAIL, CONFIG, THROTTLE, RECONNECT = OutcomeClass
 
 #: Source of a row.
 HTTP: Final = "RFC 9110, section 15"
 
+#: A provider that everybody meets like this is away.
+AWAY: Final = Scope.PROVIDER
+
 #: The words of :mod:`django_pushjobs.transport.failures` for HTTP/1.1.
 NO_ANSWER: Final = (
-    Row("timeout", "", RETRY, HTTP, "{provider} did not answer in time", unknown=True),
+    Row(
+        *("timeout", "", RETRY, HTTP, "{provider} did not answer in time"),
+        unknown=True,
+        about=AWAY,
+    ),
     Row(
         *("connection_lost", "", RECONNECT, "RFC 9110, section 9.2.2"),
         "the connection was lost before {provider} answered",
         unknown=True,
+        about=AWAY,
     ),
     Row(
         *("bad_answer", "", RECONNECT, "RFC 9112, section 8"),
         "the answer of {provider} is not HTTP, or was cut off",
         unknown=True,
+        about=AWAY,
     ),
-    Row("unreachable", "", RECONNECT, "RFC 9293", "{provider} could not be reached"),
+    Row(
+        *("unreachable", "", RECONNECT, "RFC 9293", "{provider} could not be reached"),
+        about=AWAY,
+    ),
     Row(
         *("tls_failed", "", RECONNECT, "RFC 8446, section 6.2"),
         "{provider} could not be reached: the TLS handshake failed",
         code="unreachable",
+        about=AWAY,
     ),
     Row(
         *("connect_timeout", "", RETRY, "RFC 9293", "{provider} could not be reached in time"),
         code="timeout",
+        about=AWAY,
     ),
     Row(
         *("bad_certificate", "", CONFIG, "RFC 9110, section 4.3.4"),
@@ -52,10 +66,12 @@ NO_ANSWER: Final = (
     Row(
         *("proxy_denied", "", RECONNECT, "RFC 9110, section 9.3.6"),
         "the proxy does not allow connections to {provider}",
+        about=AWAY,
     ),
     Row(
         *("proxy_failed", "", RECONNECT, "RFC 9110, section 9.3.6"),
         "the proxy made no connection to {provider}",
+        about=AWAY,
     ),
 )
 
@@ -64,15 +80,18 @@ HTTP2_NO_ANSWER: Final = (
     Row(
         *("goaway", "", RECONNECT, "RFC 9113, section 6.8"),
         "{provider} closed the connection and did not process the message",
+        about=AWAY,
     ),
     Row(
         *("refused_stream", "", RECONNECT, "RFC 9113, section 8.7"),
         "{provider} did not process the message",
+        about=AWAY,
     ),
     Row(
         *("stream_reset", "", RECONNECT, "RFC 9113, section 6.4"),
         "{provider} reset the stream before it answered",
         unknown=True,
+        about=AWAY,
     ),
 )
 

@@ -37,6 +37,7 @@ class Scope(StrEnum):
     ADDRESS = "address"  # everything that is pushed to this address
     ROUTE = "route"  # what the provider passes on to the same other one, such as APNs behind FCM
     CREDENTIALS = "credentials"  # everything pushed with our credentials, to the same origin
+    PROVIDER = "provider"  # everything pushed to the same origin: nobody there takes it
 
 
 #: Classes after which pushing the same message to the same address again may succeed.
@@ -59,8 +60,9 @@ class Outcome:
     :param retry_after: seconds that the provider asked us to wait.
     :param unknown: the message was sent, but there was no answer: the provider may have accepted
         it. The request's ``on_unknown`` says whether to push it again.
-    :param scope: of a refusal (CONFIG): what was refused. Only refused credentials can pause the
-        backend, or that origin of it, see ``BasePushBackend.origin_of``.
+    :param scope: what the outcome is about. Only refused credentials (CONFIG) and a provider that
+        is away (PROVIDER, with a transient class) can pause the backend, or that origin of it, see
+        ``BasePushBackend.origin_of``.
     :param dead_at: aware; of an address to drop: when the provider found it to be dead, if it says
         so. A device that registered the address later is not dropped.
     """
@@ -77,6 +79,13 @@ class Outcome:
     @property
     def is_transient(self) -> bool:
         return self.kind in TRANSIENT
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others that are pushed to the same origin have to expect the same."""
+        if self.scope is Scope.PROVIDER:
+            return self.is_transient
+        return self.kind is OutcomeClass.CONFIG and self.scope is Scope.CREDENTIALS
 
 
 def accepted(provider_id: str = "") -> Outcome:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from django.core.checks import CheckMessage, Error
 
@@ -26,6 +27,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "MAX_CLIENT_LISTENERS": (0, 1_000_000),
     # Readers of the Idempotency-Key draft expect a day.
     "IDEMPOTENCY_TTL": (86_400, 31_536_000),
+    "RETRY_FOR": (0, 31_536_000),
     "RETRY_BASE": (0, 86_400),
     "RETRY_CAP": (0, 31_536_000),
     # A lease is renewed a few times before it expires; a shorter one expires under load.
@@ -73,7 +75,9 @@ def wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]]
     for key, annotation in get_type_hints(Conf).items():
         if key not in given:
             continue
-        value, expected = given[key], get_origin(annotation) or annotation
+        value, expected = given[key], _expected(annotation)
+        if value is None and NoneType in get_args(annotation):
+            continue
         hint = f"See {key!r} in docs/reference/settings.rst."
         # True is an int in Python, and 5 is as good a float as 5.0.
         fits = isinstance(value, int | float) if expected is float else isinstance(value, expected)
@@ -86,6 +90,13 @@ def wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, CheckMessage]]
             if not least <= value <= most:  # NaN is out of range, too
                 message = f"PUSHJOBS[{key!r}] must be between {least} and {most}, not {value!r}."
                 yield key, Error(message, hint=hint, id="django_pushjobs.E004")
+
+
+def _expected(annotation: Any) -> Any:
+    """Return the type of a setting, besides None, without its parameters."""
+    if NoneType in (given := get_args(annotation)):
+        (annotation,) = (kind for kind in given if kind is not NoneType)
+    return get_origin(annotation) or annotation
 
 
 def wrong_prefix(prefix: str) -> Iterator[CheckMessage]:

@@ -15,7 +15,7 @@ from django.db import DatabaseError, router
 from django.views.decorators.debug import sensitive_variables
 
 from .. import recipients, sentry
-from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Scope, Target, backends
+from ..backends import BasePushBackend, Message, Outcome, OutcomeClass, Target, backends
 from ..backends.outcomes import storable
 from ..backends.spellings import canonical_of
 from ..broker.queues import JobTimeout
@@ -112,6 +112,8 @@ class Pusher:
         self._pushes: dict[UUID, Push] = {}
         self._begun: set[UUID] = set()
         self._origin_of: Callable[[str], str | None] | None = None
+        #: Origins that have refused us, or were away.
+        self._met: set[str] = set()
 
     def run(self) -> Report | None:
         """Push to every address that no earlier attempt has settled.
@@ -156,14 +158,13 @@ class Pusher:
         cut_off: Collection[UUID] = (),
         had_room: bool = True,
     ) -> Report:
-        paused = breaker.paused_origins(self._request.backend, self._request.client_id)
         return Report(
             self._started_at,
             self._targets,
             self._pushes,
             failure,
             cut_off,
-            {origin: pause.until for origin, pause in paused.items()},
+            breaker.paused_origins(self._request.backend, self._request.client_id),
             had_room,
         )
 
@@ -210,37 +211,36 @@ class Pusher:
             logger.exception("Push request %s: backend %r failed", self._request.pk, backend.alias)
             sentry.capture(error)
             outcome = INTERNAL_ERROR
-        self._pushes[target.delivery_id] = Push(
-            outcome, started_at, datetime.now(UTC), self._refusing(outcome, target)
-        )
-
-    def _refusing(self, outcome: Outcome, target: Target) -> str | None:
-        """Return the origin whose refusal of our credentials ``outcome`` is, if it is one."""
-        if (
-            self._origin_of is None
-            or outcome.kind is not OutcomeClass.CONFIG
-            or outcome.scope is not Scope.CREDENTIALS
-        ):
-            return None
-        return self._origin_of(target.address)
+        finished_at = datetime.now(UTC)
+        met = self._origin_of(target.address) if self._origin_of and outcome.is_shared else None
+        self._pushes[target.delivery_id] = Push(outcome, started_at, finished_at, met)
+        if met is not None:
+            self._met.add(met)
 
     def _held(self, target: Target) -> tuple[Outcome, str] | None:
         """Return what to say of an address that has to wait, and which origin it waits for."""
         if self._origin_of is None:
             return None
         paused = breaker.paused_origins(self._request.backend, self._request.client_id)
-        paused.pop("", None)  # then this attempt is the probe
+        # Of a backend that is paused as a whole this attempt is the probe, or was begun before. One
+        # of its pushes is enough.
+        if not self._met:
+            paused.pop("", None)
         if not paused:
             return None
         origin = self._origin_of(target.address)
-        if origin is None or (pause := paused.get(origin)) is None:
+        if origin is None or (pause := paused.get("") or paused.get(origin)) is None:
             return None
-        if pause.until <= datetime.now(UTC):
+        if pause.origin and pause.until <= datetime.now(UTC):
             using = router.db_for_write(Pause)
             if read(partial(breaker.become_probe, pause, self._request.pk, using=using)):
                 return None
-        kind, detail = OutcomeClass.CONFIG, f"{origin} is paused: {pause.error}"
-        return Outcome(kind=kind, code=pause.error_code, detail=detail), origin
+        outcome = Outcome(
+            kind=OutcomeClass.RETRY if pause.is_outage else OutcomeClass.CONFIG,
+            code=pause.error_code,
+            detail=f"{pause.origin or pause.backend} is paused: {pause.error}",
+        )
+        return outcome, origin
 
     def _fan_out(self, backend: BasePushBackend, message: Message) -> None:
         """Push to many at once: each of a few greenlets takes the next target when it is free."""

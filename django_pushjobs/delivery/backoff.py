@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Final
 
+from ..conf import conf
 from ..transport.retry_after import MAX_RETRY_AFTER
 
 #: Seconds after which a request that there was no room for is tried again.
@@ -24,6 +25,17 @@ def backoff(attempt: int, *, base: float, cap: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 # nosec B311
 
 
+def retry_until(started_at: datetime) -> datetime:
+    """Return from when on a request that was first attempted at ``started_at`` is given up."""
+    return started_at + timedelta(seconds=conf().RETRY_FOR)
+
+
+def asked(retry_after: float | None) -> timedelta:
+    """Return for how long a provider asked to be left alone, :data:`MAX_RETRY_AFTER` at most."""
+    # Backends may be third-party code: the value must neither overflow nor lead into the past.
+    return timedelta(seconds=min(max(0.0, retry_after or 0.0), MAX_RETRY_AFTER))
+
+
 def next_attempt(
     now: datetime,
     attempt: int,
@@ -31,18 +43,18 @@ def next_attempt(
     base: float,
     cap: float,
     retry_after: float | None = None,
+    until: datetime | None = None,
     expires_at: datetime | None = None,
 ) -> datetime | None:
     """Return when to try again, or None if that would be past ``expires_at``.
 
-    :param retry_after: seconds the provider asked for; we never come earlier than that, and
-        never wait for more than :data:`MAX_RETRY_AFTER` because of it.
+    :param retry_after: seconds the provider asked for; we never come earlier than that.
+    :param until: when the last attempt is made, unless the provider asked for a later one.
     """
-    delay = backoff(attempt, base=base, cap=cap)
-    if retry_after is not None:
-        # Backends may be third-party code: the value must neither overflow nor lead into the past.
-        delay += min(max(0.0, retry_after), MAX_RETRY_AFTER)
-    due = now + timedelta(seconds=delay)
+    earliest = now + asked(retry_after)
+    due = earliest + timedelta(seconds=backoff(attempt, base=base, cap=cap))
+    if until is not None:
+        due = max(earliest, min(due, until))
     return None if expires_at is not None and due >= expires_at else due
 
 

@@ -45,6 +45,9 @@ def take(
     now = timezone.now()
     requests = PushRequest.objects.using(using)
     admitted = ids
+    if breaker.paused_backends(using=using):
+        # Another process may have chosen one of them as the probe a moment ago.
+        breaker.forget()
     if paused := breaker.paused_backends(using=using):
         asked, shut_out = requests.among(ids), breaker.shut_out(paused)
         asked.filter(shut_out, status=Status.QUEUED).transition(Status.PENDING, next_attempt_at=now)

@@ -76,7 +76,7 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
             if _is_canceled(request, using):
                 break
     except Exception:
-        if not number or request.counted_attempts < request.attempt_limit:
+        if not number or request.may_go_on(timezone.now()):
             raise
         # There will be no other attempt, but what the parts do must not be lost.
         logger.exception(

@@ -1,10 +1,14 @@
-"""Refused credentials pause a backend, or an origin of it; what is accepted there ends the pause.
+"""Refused credentials and outages pause a backend, or an origin of it; what is accepted there ends
+the pause.
 
 Anybody can make a provider refuse one address, so that one owner's addresses are refused proves
 nothing. Those of two, with nothing accepted in between, are worth asking: see
 :func:`..limits.breaker.announce`. An owner is a user, if the address is that of a device, or else
 the client that named it; addresses that our own code named count one by one. If a single client
 named all addresses that were refused, it is paused for that client alone.
+
+A provider that does not take a message is away only if that happens to several addresses: a network
+loses one now and then. One that refuses us is not away.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which a refusal is remembered.
 WINDOW: Final = 60.0
+#: Addresses of at least two owners, or of one client, that have to be refused, or not to be taken.
+REFUSED: Final = 2
+AWAY: Final = 5
 #: The most that is remembered of one place.
 MAX_WITNESSES: Final = 100
 
@@ -44,8 +51,9 @@ class Witness:
     client_id: int = 0
 
 
-#: Backend and origin -> whose addresses were refused there, and when, since something was accepted.
-_suspicions: dict[tuple[str, str], dict[Witness, float]] = {}
+#: Backend, origin, and whether nobody was there -> whose addresses were refused, and when, since
+#: something was accepted.
+_suspicions: dict[tuple[str, str, bool], dict[Witness, float]] = {}
 
 
 def forget() -> None:
@@ -63,17 +71,20 @@ def note(settlements: Sequence[Settlement], *, using: str) -> None:
     if not (refused or pauses or _suspicions):
         return
     watched = {s.backend for s in refused}.union(
-        (place.backend for place in pauses), (backend for backend, _ in _suspicions)
+        (place.backend for place in pauses), (backend for backend, *_ in _suspicions)
     )
     proven = _accepting([s for s in settlements if s.backend in watched])
     for backend, origin in proven:
-        _suspicions.pop((backend, origin), None)
+        for is_outage in (True, False):
+            _suspicions.pop((backend, origin, is_outage), None)
     for backend, origin in {(place.backend, place.origin) for place in pauses} & proven:
         breaker.resume(backend, origin, using=using)
     for settlement in refused:
         for refusal in settlement.refusals:
-            if (settlement.backend, refusal.origin) not in proven:
-                _conclude(settlement, refusal, pauses, using)
+            place = settlement.backend, refusal.origin
+            if place not in proven and _conclude(settlement, refusal, pauses, using):
+                # Of what is announced nobody needs to hear more.
+                proven.add(place)
 
 
 def _accepting(settlements: Iterable[Settlement]) -> set[tuple[str, str]]:
@@ -93,7 +104,8 @@ def _accepting(settlements: Iterable[Settlement]) -> set[tuple[str, str]]:
 
 def _conclude(
     settlement: Settlement, refusal: Refusal, pauses: Mapping[Place, Pause], using: str
-) -> None:
+) -> bool:
+    """Return whether a pause for everybody was announced."""
     code, reason = refusal.error_code, refusal.error
     place = Place(settlement.backend, refusal.origin)
     standing = [
@@ -103,17 +115,26 @@ def _conclude(
     ]
     for pause in standing:
         if pause.probe == settlement.request_id:
-            breaker.prolong(pause, code, reason, using=using)
+            if refusal.is_outage == pause.is_outage:
+                breaker.prolong(pause, code, reason, using=using)
+            elif pause.is_outage:
+                # Somebody is there.
+                breaker.resume(pause.backend, pause.origin, using=using)
     if place in pauses:
-        return
-    seen = _suspicions.setdefault((place.backend, place.origin), {})
+        return False
+    key = (*place[:2], refusal.is_outage)
+    seen = _suspicions.setdefault(key, {})
     _remember(seen, _witness(settlement, refusal, using))
+    if len(seen) < (AWAY if refusal.is_outage else REFUSED):
+        return False
     if len({witness.owner for witness in seen}) > 1:
-        del _suspicions[place.backend, place.origin]
-        breaker.announce(place, code, reason, using=using)
-    elif len(seen) > 1 and not standing:
+        del _suspicions[key]
+        breaker.announce(place, code, reason, using=using, is_outage=refusal.is_outage)
+        return True
+    if not standing:
         only = place._replace(client_id=next(iter(seen)).client_id)
-        breaker.announce(only, code, reason, using=using)
+        breaker.announce(only, code, reason, using=using, is_outage=refusal.is_outage)
+    return False
 
 
 def _remember(seen: dict[Witness, float], witness: Witness) -> None:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ..backends import Outcome, OutcomeClass, Target
-from ..models import AttemptEnd
+from ..backends import Outcome, OutcomeClass, Scope, Target
+from ..models import AttemptEnd, Pause
 from ..states import DeliveryStatus, Status
 from .backoff import soon
 from .requests import WORKER_LOST, Claim, ClaimedRequest
@@ -40,8 +40,8 @@ NO_ADDRESSES = Outcome(
 class Push(NamedTuple):
     """One push that was made: its outcome and its times.
 
-    :param origin: of a refusal of our credentials: where the address leads to, see
-        :meth:`..backends.BasePushBackend.origin_of`; None if the refusal says nothing about others.
+    :param origin: of an outcome that others have to expect as well: where the address leads to, see
+        :meth:`..backends.BasePushBackend.origin_of`; None if it says nothing about others.
     :param is_held: it was not made, since what it leads to is paused.
     """
 
@@ -60,7 +60,7 @@ class Report(NamedTuple):
     :param failure: the outcome of targets that were not pushed to; that of the whole request if it
         has no address at all.
     :param cut_off: ids of the deliveries whose push the job's timeout interrupted.
-    :param paused: origin of the backend that is paused -> its next probe; "" for all of it.
+    :param paused: origin of the backend that is paused -> its pause; "" for all of it.
     :param had_room: False if the backend had no room, so that no attempt was made.
     """
 
@@ -69,7 +69,7 @@ class Report(NamedTuple):
     pushes: Mapping[UUID, Push]
     failure: Outcome
     cut_off: Collection[UUID]
-    paused: Mapping[str, datetime]
+    paused: Mapping[str, Pause]
     had_room: bool
 
 
@@ -191,7 +191,10 @@ def _result(target: Target, push: Push, verdict: Verdict) -> DeliveryResult:
 
 def _refusals(pushes: Sequence[tuple[Target, Push]]) -> Sequence[Refusal]:
     return [
-        Refusal(push.origin, target.address, push.outcome.code, push.outcome.detail)
+        Refusal(
+            *(push.origin, target.address, push.outcome.code, push.outcome.detail),
+            is_outage=push.outcome.scope is Scope.PROVIDER,
+        )
         for target, push in pushes
         if push.origin is not None and not push.is_held
     ]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..events.change import Change
 from ..states import COUNTS, SETTLED, Status
+from .backoff import retry_until
 
 #: Error code of a request whose last attempt was lost together with its worker.
 WORKER_LOST = "worker_lost"
@@ -41,7 +42,7 @@ class ClaimedRequest(NamedTuple):
     error_code: str
     attempts: int
     uncounted_attempts: int
-    attempt_limit: int
+    attempt_limit: int | None
     started_at: datetime
     owner: str
     total: int
@@ -64,6 +65,13 @@ class ClaimedRequest(NamedTuple):
     def counted_attempts(self) -> int:
         """Attempts that count towards the limit, with the one that was begun."""
         return self.attempts - self.uncounted_attempts
+
+    def may_go_on(self, now: datetime) -> bool:
+        """Return whether there may be an attempt after the one that was begun."""
+        limit = self.attempt_limit
+        return now < retry_until(self.started_at) and (
+            limit is None or self.counted_attempts < limit
+        )
 
     @property
     def counts(self) -> dict[str, int]:

@@ -40,15 +40,17 @@ class DeliveryResult:
 
 
 class Refusal(NamedTuple):
-    """Our credentials were refused.
+    """Our credentials were refused, or nobody was there to take a message.
 
     :param origin: where the address leads to; "" if all addresses of the backend lead there.
+    :param is_outage: nobody was there.
     """
 
     origin: str
     address: str
     error_code: str
     error: str
+    is_outage: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class Settlement(Change):
     :param status: a final state, or PENDING together with ``next_attempt_at``.
     :param codes: code of an outcome -> addresses that had it at this attempt.
     :param deliveries: the addresses this attempt dealt with.
-    :param refusals: of the credentials that other pushes need as well.
+    :param refusals: what other pushes to the same origin have to expect as well.
     :param is_counted: whether the attempt counts towards the limit of the request.
     """
 

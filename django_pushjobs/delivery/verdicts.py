@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 from ..backends import Outcome, OutcomeClass
 from ..conf import conf
+from ..limits.ramp import RETURN
+from ..models import Pause
 from ..states import DeliveryStatus, OnUnknown
-from .backoff import next_attempt
+from .backoff import asked, next_attempt, retry_until
 from .requests import ClaimedRequest
 
 #: Seconds after the time for a probe at which the others come back to see what came of it.
@@ -45,24 +47,21 @@ class Judge:
     Addresses that are tried again for the same reason come back at the same time, so that they
     share the next attempt.
 
-    :param paused: origin of the backend that is paused -> its next probe; "" for all of it.
+    :param paused: origin of the backend that is paused -> its pause; "" for all of it.
     """
 
-    def __init__(
-        self, request: ClaimedRequest, paused: Mapping[str, datetime], now: datetime
-    ) -> None:
+    def __init__(self, request: ClaimedRequest, paused: Mapping[str, Pause], now: datetime) -> None:
         self._request = request
         self._paused = paused
         self._now = now
         self._dues: dict[tuple[int, float | None], datetime | None] = {}
         # Jitter spreads load; nobody gains by guessing it.
-        seconds = random.uniform(*AFTER_PROBE)  # noqa: S311 # nosec B311
-        self._after_probe = timedelta(seconds=seconds)
+        self._place = random.random()  # noqa: S311 # nosec B311
 
     def verdict(self, outcome: Outcome, origin: str | None, attempts: int) -> Verdict:
         """Return what ``outcome`` means.
 
-        :param origin: of a refusal: where the address leads to; None if it says nothing of others.
+        :param origin: where the address leads to, if others have to expect the same; else None.
         :param attempts: those made at the address before.
         """
         if (status := _STATUS.get(outcome.kind)) is not None:
@@ -82,20 +81,29 @@ class Judge:
 
     def _paused_until(self, outcome: Outcome, origin: str | None) -> datetime | None:
         """Return when to look whether the pause is over that the address waits for, if it does."""
-        if outcome.kind is not OutcomeClass.CONFIG or origin is None:
+        if origin is None or not self._may_follow(outcome):
             return None
         if "" in self._paused:
-            # Nothing of the backend is enqueued until then.
-            return self._now
-        until = self._paused.get(origin)
-        return None if until is None else max(until, self._now) + self._after_probe
+            # Nothing of the backend is enqueued until it is over.
+            return self._now + asked(outcome.retry_after)
+        if (pause := self._paused.get(origin)) is None:
+            return None
+        earliest = max(pause.until, self._now + asked(outcome.retry_after))
+        first, last = (timedelta(seconds=seconds) for seconds in AFTER_PROBE)
+        if pause.is_outage:
+            last += RETURN * (self._now - pause.since)
+        return earliest + first + self._place * (last - first)
+
+    def _may_follow(self, outcome: Outcome) -> bool:
+        """Return whether another push may follow, although this one may have been accepted."""
+        return not outcome.unknown or self._request.on_unknown == OnUnknown.RETRY
 
     def _may_repeat(self, outcome: Outcome, attempts: int) -> bool:
-        request = self._request
+        request, limit = self._request, self._request.attempt_limit
         return (
-            (not outcome.unknown or request.on_unknown == OnUnknown.RETRY)
-            and attempts < request.attempt_limit
-            and request.counted_attempts < request.attempt_limit
+            self._may_follow(outcome)
+            and (limit is None or attempts < limit)
+            and request.may_go_on(self._now)
         )
 
     def _due(self, attempts: int, retry_after: float | None) -> datetime | None:
@@ -107,6 +115,7 @@ class Judge:
                 base=conf().RETRY_BASE,
                 cap=conf().RETRY_CAP,
                 retry_after=retry_after,
+                until=retry_until(self._request.started_at),
                 expires_at=self._request.expires_at,
             )
         return self._dues[key]

@@ -15,7 +15,7 @@ from ..broker import Unavailable, queues
 from ..broker.queues import PushJob
 from ..conf import conf
 from ..events.change import Change
-from ..limits import breaker
+from ..limits import breaker, ramp
 from ..models import BULKY, PushRequest
 from ..models.push_requests import PushRequestQuerySet
 from ..states import Status
@@ -52,7 +52,8 @@ def enqueue(rows: Sequence[PushRequest]) -> None:
 def enqueue_due(limit: int) -> int:
     """Enqueue up to ``limit`` requests whose time has come; return how many.
 
-    Those of a paused backend wait, except for a probe now and then. Without Redis all of them wait.
+    Those of a paused backend wait, except for a probe now and then; after an outage they come bit
+    by bit. Without Redis all of them wait.
     """
     if not queues.is_reachable():
         return 0
@@ -60,15 +61,20 @@ def enqueue_due(limit: int) -> int:
     now = timezone.now()
     due = PushRequest.objects.using(using).due(now)
     paused = breaker.paused_backends(using=using)
-    if not paused:
+    away = {pause.backend: pause.since for pause in paused if pause.is_outage}
+    for backend, since in ramp.look(away).items():
+        gathered = due.filter(backend=backend).count()
+        ramp.begin(backend, gathered, (now - since).total_seconds())
+    if not paused and not ramp.is_on():
         return enqueue_again(due, _first(due, limit))
-    breaker.report(using=using)
     enqueued = enqueue_again(due, breaker.probe(paused, due, now, using=using))
     for backend in conf().BACKENDS:
         concerned = [pause.client_id for pause in paused if pause.backend == backend]
         if 0 not in concerned:
             of_backend = due.filter(backend=backend).exclude(client__in=concerned)
-            enqueued += enqueue_again(of_backend, _first(of_backend, limit))
+            found = _first(of_backend, ramp.room(backend, limit))
+            ramp.take(backend, len(found))
+            enqueued += enqueue_again(of_backend, found)
     return enqueued
 
 

@@ -1,9 +1,10 @@
-"""Backends whose credentials or settings are refused are left alone until they are mended.
+"""Backends that refuse our credentials or settings, or that are away, are left alone meanwhile.
 
 A refusal that is certain says nothing about the message, so it burns no attempt: what is addressed
 there waits. One refusal is not certain: anybody can register an address that a provider refuses in
 the same words. So a pause is announced first, see :func:`announce`, and stands only if nothing is
-accepted for :data:`NOTICE` seconds, by any process.
+accepted for :data:`NOTICE` seconds, by any process. The same holds for a provider that nobody can
+reach: an outage.
 
 While a backend is paused its requests stay PENDING and due, and none of them is enqueued except for
 one now and then, the probe. If only one origin of a backend is paused, what is addressed there
@@ -17,17 +18,20 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from .. import sentry
 from ..conf import conf
 from ..models import Pause
 from ..models.push_requests import PushRequestQuerySet
+from ..signals import backend_paused, backend_resumed
 
 logger = logging.getLogger(__name__)
 
@@ -59,21 +63,12 @@ class Breaker:
     def __init__(self) -> None:
         self.pauses: Mapping[Place, Pause] = {}
         self._known_until = 0.0
-        self._reported: set[int] = set()
 
     def refresh(self, *, using: str) -> None:
         if time.monotonic() >= self._known_until:
             rows = Pause.objects.using(using)
             self.pauses = {Place(p.backend, p.origin, p.client_id): p for p in rows}
             self._known_until = time.monotonic() + BELIEF
-
-    def report(self) -> None:
-        now = timezone.now()
-        standing = {p.pk: p for p in self.pauses.values() if p.since <= now}
-        for pk in standing.keys() - self._reported:
-            pause = standing[pk]
-            logger.error("Backend %s is paused: %s, %s", pause, pause.error_code, pause.error)
-        self._reported = set(standing)
 
     def forget(self) -> None:
         self._known_until = 0.0
@@ -115,10 +110,43 @@ def paused_origins(backend: str, client_id: int | None) -> dict[str, Pause]:
     return {pause.origin: pause for pause in sorted(found, key=lambda pause: -pause.client_id)}
 
 
-def report(*, using: str) -> None:
-    """Log each pause once, as soon as it stands. The relay calls this: there is one at a time."""
-    pauses(using=using)
-    _breaker.report()
+def unreported(now: datetime, *, using: str) -> QuerySet[Pause]:
+    """Return the pauses that stand and that nobody has heard of."""
+    return Pause.objects.using(using).order_by().filter(is_reported=False, since__lte=now)
+
+
+def report(now: datetime, *, using: str) -> None:
+    """Tell people of each pause once, whichever process is the first to call this."""
+    for pause in unreported(now, using=using):
+        if unreported(now, using=using).filter(pk=pause.pk).update(is_reported=True):
+            announce_begin(pause)
+
+
+def announce_begin(pause: Pause) -> None:
+    """Tell people that a pause has begun: a line in the log, an event, and a signal."""
+    level = logging.WARNING if pause.is_outage else logging.ERROR
+    logger.log(level, "Backend %s is paused: %s, %s", pause, pause.error_code, pause.error)
+    if pause.is_outage:
+        # An error that is logged is an event already.
+        sentry.report(
+            "A backend is paused: its provider cannot be reached",
+            logger=__name__,
+            tags={"push_request.backend": pause.backend, "pushjobs.error_code": pause.error_code},
+        )
+    backend_paused.send_robust(
+        Pause, **_facts(pause), error_code=pause.error_code, error=pause.error
+    )
+
+
+def _announce_end(pause: Pause) -> None:
+    seconds = (timezone.now() - pause.since).total_seconds()
+    logger.warning("Backend %s is no longer paused, after %.0f s", pause, seconds)
+    backend_resumed.send_robust(Pause, **_facts(pause), seconds=seconds)
+
+
+def _facts(pause: Pause) -> dict[str, Any]:
+    names = ("backend", "origin", "client_id", "is_outage")
+    return {name: getattr(pause, name) for name in names}
 
 
 def forget() -> None:
@@ -139,15 +167,26 @@ def concerns(pause: Pause) -> Q:
     return of_backend & Q(client=pause.client_id) if pause.client_id else of_backend
 
 
-def announce(place: Place, error_code: str, error: str, *, using: str) -> None:
+def announce(
+    place: Place, error_code: str, error: str, *, using: str, is_outage: bool = False
+) -> None:
     """Say that a place will be paused unless something is accepted there; harmless if it is."""
-    pause(place, error_code, error, using=using, notice=NOTICE)
+    pause(place, error_code, error, using=using, notice=NOTICE, is_outage=is_outage)
 
 
-def pause(place: Place, error_code: str, error: str, *, using: str, notice: float = 0.0) -> bool:
+def pause(
+    place: Place,
+    error_code: str,
+    error: str,
+    *,
+    using: str,
+    notice: float = 0.0,
+    is_outage: bool = False,
+) -> bool:
     """Pause a place.
 
     :param notice: seconds until the pause stands.
+    :param is_outage: it cannot be reached; otherwise it refuses us.
     :returns: whether it was not paused before.
     """
     since = timezone.now() + timedelta(seconds=notice)
@@ -159,19 +198,29 @@ def pause(place: Place, error_code: str, error: str, *, using: str, notice: floa
             "error_code": error_code[:64],
             "error": error,
             "since": since,
-            "until": since + timedelta(seconds=conf().PAUSE_BASE),
+            "until": since + _first_wait(is_outage),
+            "is_outage": is_outage,
         },
     )
     _breaker.forget()
     return is_new
 
 
+def _first_wait(is_outage: bool) -> timedelta:
+    return timedelta(seconds=conf().PROBE_EVERY if is_outage else conf().PAUSE_BASE)
+
+
 def prolong(pause: Pause, error_code: str, error: str, *, using: str) -> None:
-    """Leave a place alone for longer: its probe was refused."""
-    wait = min(conf().PAUSE_CAP, conf().PAUSE_BASE * 2 ** min(pause.failures, 32))
+    """Leave a place alone for longer: its probe was refused, or nobody was there."""
+    wait = timedelta(seconds=conf().PAUSE_CAP)
+    if pause.is_outage:
+        # It may be back at any moment, and one push now and then is nothing to it.
+        wait = _first_wait(is_outage=True)
+    elif pause.failures < 32:
+        wait = min(wait, _first_wait(is_outage=False) * 2**pause.failures)
     Pause.objects.using(using).filter(pk=pause.pk, probe=pause.probe).update(
         failures=pause.failures + 1,
-        until=timezone.now() + timedelta(seconds=wait),
+        until=timezone.now() + wait,
         probe=None,
         error_code=error_code[:64],
         error=error,
@@ -182,19 +231,20 @@ def prolong(pause: Pause, error_code: str, error: str, *, using: str) -> None:
 def resume(backend: str, origin: str | None = None, *, using: str) -> bool:
     """End the pause of a backend, or of one origin of it; return whether there was one.
 
+    Whoever has heard that it began hears of its end, once, after the commit.
+
     :param origin: None for all pauses of the backend.
     """
     rows = Pause.objects.using(using).filter(backend=backend)
     if origin is not None:
         rows = rows.filter(origin=origin)
-    now = timezone.now()
-    ended = list(rows)
-    deleted, _ = rows.delete()
+    # Another process may do the same.
+    ended = [pause for pause in rows if rows.filter(pk=pause.pk).delete()[0]]
     _breaker.forget()
     for pause in ended:
-        if pause.since <= now:
-            logger.warning("Backend %s is no longer paused", pause)
-    return bool(deleted)
+        if pause.is_reported:
+            transaction.on_commit(partial(_announce_end, pause), using=using)
+    return bool(ended)
 
 
 def probe(
@@ -218,13 +268,13 @@ def probe(
 def become_probe(pause: Pause, request_id: UUID, *, using: str) -> bool:
     """Return whether a request is the one that finds out if a pause is over.
 
-    If the probe is lost, or says nothing about the credentials, there will be another one.
+    If the probe is lost, or says nothing about what is wrong, there will be another one.
     """
     now = timezone.now()
     moved = (
         Pause.objects.using(using)
         .filter(pk=pause.pk, until=pause.until, until__lte=now)
-        .update(probe=request_id, until=now + timedelta(seconds=conf().PAUSE_BASE))
+        .update(probe=request_id, until=now + _first_wait(pause.is_outage))
     )
     _breaker.forget()
     return bool(moved)

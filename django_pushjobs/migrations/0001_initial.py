@@ -602,7 +602,7 @@ class Migration(migrations.Migration):
                     django_pushjobs.models.exact.ExactCharField(
                         blank=True,
                         default="",
-                        help_text="The provider that refused; empty: the whole backend.",
+                        help_text="The provider that it is about; empty: the whole backend.",
                         max_length=255,
                         verbose_name="origin",
                     ),
@@ -613,6 +613,14 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Whom alone it concerns; 0: everybody.",
                         verbose_name="client",
+                    ),
+                ),
+                (
+                    "is_outage",
+                    models.BooleanField(
+                        default=False,
+                        help_text="It cannot be reached; else it refuses us.",
+                        verbose_name="outage",
                     ),
                 ),
                 (
@@ -627,6 +635,7 @@ class Migration(migrations.Migration):
                 ("until", models.DateTimeField(verbose_name="until")),
                 ("failures", models.PositiveIntegerField(default=1, verbose_name="failures")),
                 ("probe", models.UUIDField(blank=True, null=True, verbose_name="probe")),
+                ("is_reported", models.BooleanField(default=False, editable=False)),
             ],
             options={
                 "verbose_name": "paused backend",
@@ -783,7 +792,10 @@ class Migration(migrations.Migration):
                 (
                     "attempt_limit",
                     models.PositiveIntegerField(
-                        db_default=5, default=5, verbose_name="attempt limit"
+                        blank=True,
+                        help_text="Empty: any number.",
+                        null=True,
+                        verbose_name="attempt limit",
                     ),
                 ),
                 ("enqueues", models.PositiveIntegerField(db_default=0, default=0, editable=False)),

@@ -197,7 +197,9 @@ class PushRequest(PrimaryModel):
     # Those that did not concern every address that was open: some of them waited, for their time or
     # for the end of a pause. Each address has attempts of its own.
     uncounted_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    attempt_limit = models.PositiveIntegerField(_("attempt limit"), default=5, db_default=5)
+    attempt_limit = models.PositiveIntegerField(
+        _("attempt limit"), null=True, blank=True, help_text=_("Empty: any number.")
+    )
     # How often it was enqueued: every job has an id of its own.
     enqueues = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)

@@ -14,6 +14,7 @@ from django.db import router, transaction
 from django.db.models import F, Min
 
 from ..delivery import parts
+from ..delivery.backoff import retry_until
 from ..delivery.requests import POISONOUS, WORKER_LOST
 from ..lifecycle.announcements import end
 from ..limits import throttle
@@ -25,6 +26,8 @@ from ..states import Status
 REST: Final = 300.0
 #: How often it may do so before it ends.
 STRIKES: Final = 2
+#: Workers that one request may lose: it is tried again at once, and it may be what kills them.
+MAX_LOSSES: Final = 5
 
 
 def recover(now: datetime, *, lenient: bool, limit: int) -> int:
@@ -90,11 +93,7 @@ def _free(row: PushRequest, now: datetime, silence: float | None = None) -> bool
             f"{strikes} of at most {STRIKES} times"
         )
     lost: dict[str, Any] = {"error_code": code, "error": reason}
-    will_retry = (
-        strikes < STRIKES
-        and row.counted_attempts < row.attempt_limit
-        and row.cancel_requested_at is None
-    )
+    will_retry = strikes < STRIKES and row.cancel_requested_at is None and _may_go_on(row, now)
     # Together, so that no lost attempt is missing in the journal.
     with transaction.atomic(using=claim.db):
         if will_retry:
@@ -118,6 +117,17 @@ def _free(row: PushRequest, now: datetime, silence: float | None = None) -> bool
     if freed:
         throttle.leave(row.backend, row.pk)
     return freed
+
+
+def _may_go_on(row: PushRequest, now: datetime) -> bool:
+    """Return whether a request may be pushed again after its worker was lost."""
+    limit, started_at = row.attempt_limit, row.started_at or now
+    if now >= retry_until(started_at) or (limit is not None and row.counted_attempts >= limit):
+        return False
+    if row.counted_attempts < MAX_LOSSES:
+        return True
+    lost = row.journal.filter(end=AttemptEnd.LOST, finished_at__gte=started_at)
+    return lost.count() + 1 < MAX_LOSSES
 
 
 def _status(row: PushRequest) -> Status:

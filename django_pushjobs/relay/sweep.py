@@ -19,7 +19,7 @@ from ..db.existence import exist
 from ..lifecycle.announcements import end
 from ..lifecycle.dispatch import enqueue_due, enqueue_lost
 from ..limits import breaker
-from ..models import PushRequest
+from ..models import Pause, PushRequest
 from ..states import Status
 from . import pruning
 from .recovery import recover
@@ -54,7 +54,9 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
     :param prune: also look for what is kept no longer.
     """
     now = timezone.now()
-    running, due, queued, overdue, *old = exist(*looks(now, prune=prune))
+    running, due, queued, overdue, unreported, *old = exist(*looks(now, prune=prune))
+    if unreported:
+        breaker.report(now, using=router.db_for_write(Pause))
     # The order matters: what was recovered is due, and what is overdue expires rather than being
     # enqueued.
     recovered = recover(now, lenient=lenient, limit=LIMIT) if running else 0
@@ -69,14 +71,15 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
 
 
 def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
-    """Return what a sweep looks for: running, due, long queued and overdue requests, and what
-    :func:`.pruning.looks` names."""
+    """Return what a sweep looks for: running, due, long queued and overdue requests, pauses that
+    nobody has heard of, and what :func:`.pruning.looks` names."""
     requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
     return [
         requests.filter(status=Status.RUNNING),
         requests.due(now),
         requests.queued_before(now - timedelta(seconds=conf().LOST_JOB_AFTER)),
         requests.overdue(now),
+        breaker.unreported(now, using=requests.db),
         *(pruning.looks(now) if prune else ()),
     ]
 

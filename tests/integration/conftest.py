@@ -10,7 +10,7 @@ from redis import Redis
 
 from django_pushjobs.callbacks.endpoint_cache import endpoint_cache
 from django_pushjobs.delivery import refusals
-from django_pushjobs.limits import breaker
+from django_pushjobs.limits import breaker, ramp
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +46,4 @@ def _no_pauses() -> None:
     """What a test before this one has paused is rolled back, and shall be forgotten."""
     breaker.forget()
     refusals.forget()
+    ramp.forget()

@@ -89,6 +89,20 @@ def test_payloads_are_sent_where_the_setting_allows_it(inbox: Inbox) -> None:
     assert failure["extra"]["recipients"] == [f"{CANARY}-address"]
 
 
+def test_an_outage_is_one_event(inbox: Inbox) -> None:
+    run("outage", inbox)
+
+    (event,) = inbox.events(1)
+    assert event["logentry"]["message"] == "A backend is paused: its provider cannot be reached"
+    assert (event["level"], event["logger"]) == ("warning", "django_pushjobs.limits.breaker")
+    assert event["tags"] == {
+        "push_request.backend": "gateway",
+        "pushjobs.error_code": "timeout",
+        "pushjobs.loop": "relay",
+    }
+    assert CANARY.encode() not in received(inbox)
+
+
 def test_the_api_keeps_the_body_of_its_requests(inbox: Inbox) -> None:
     run("http", inbox)
 

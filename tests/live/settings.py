@@ -13,4 +13,5 @@ PUSHJOBS = PUSHJOBS | {
     "MAX_LISTENERS": int(os.environ.get("TEST_MAX_LISTENERS", "5000")),
     "RELAY_INTERVAL": 0.2,
     "RETRY_BASE": 0.1,
+    "PROBE_EVERY": 0.5,
 }

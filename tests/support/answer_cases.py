@@ -121,6 +121,13 @@ class Case:
         return self.row.kind is OutcomeClass.CONFIG and self.row.scope is Scope.CREDENTIALS
 
     @property
+    def is_outage(self) -> bool:
+        """Whether a provider that says so to five addresses is away."""
+        if self.row.kind not in (OutcomeClass.RETRY, OutcomeClass.RECONNECT):
+            return False
+        return self.row.scope is Scope.PROVIDER or _status(self.row) in ("502", "503", "504")
+
+    @property
     def origin(self) -> str:
         """What is paused of the backend, if something is; "" is all of it."""
         if self.backend != "webpush":

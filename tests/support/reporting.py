@@ -172,6 +172,18 @@ def _through(port: int) -> Connections:
     return Connections("http://provider.invalid/", size=1, connect_timeout=5, proxy=proxy)
 
 
+def outage() -> None:
+    """Tell of a provider that is away, as the relay does."""
+    from django_pushjobs import sentry
+    from django_pushjobs.limits import breaker
+    from django_pushjobs.models import Pause
+
+    with sentry.background("relay"):
+        breaker.announce_begin(
+            Pause(backend="gateway", error_code="timeout", error=CANARY, is_outage=True)
+        )
+
+
 def leave() -> None:
     """Report, and leave as a forked child does: without any exit handler."""
     from django_pushjobs import sentry
@@ -187,7 +199,8 @@ def leave() -> None:
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
-    scenario.__name__: scenario for scenario in (private, http, greenlets, rq, tunnel, leave)
+    scenario.__name__: scenario
+    for scenario in (private, http, greenlets, rq, tunnel, outage, leave)
 }
 
 if __name__ == "__main__":

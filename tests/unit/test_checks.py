@@ -155,6 +155,7 @@ def test_e003_wrong_type(key: str, value: Any) -> None:
         ("MAX_RECIPIENTS", 0),
         ("FANOUT", 1_001),
         ("MAX_ATTEMPTS", 0),
+        ("RETRY_FOR", -1),
         ("LEASE", 0.5),
         ("LEASE", float("nan")),
         ("LEASE", float("inf")),
@@ -170,6 +171,12 @@ def test_e004_out_of_range(key: str, value: Any) -> None:
 
 def test_a_whole_number_is_as_good_as_a_float() -> None:
     assert found_in({"LEASE": 30, "RETRY_BASE": 0, "RESULT_TTL": 0}) == []
+
+
+def test_none_is_a_value_where_it_means_something() -> None:
+    assert found_in({"MAX_ATTEMPTS": None}) == []
+    assert ids(found_in({"MAX_ATTEMPTS": "5"})) == ["E003"]
+    assert ids(found_in({"MAX_BATCH": None})) == ["E003"]
 
 
 @pytest.mark.parametrize(

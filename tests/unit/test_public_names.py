@@ -32,7 +32,10 @@ NAMES = {
     "recipients": ("BaseResolver", "AddressResolver", "RegisteredAddress"),
     "devices": ("register", "unregister", "drop", "revive"),
     "testing": ("BackendContract", "captured_pushes"),
-    "signals": ("push_request_submitted", "push_request_finished", "push_request_canceled"),
+    "signals": (
+        *("push_request_submitted", "push_request_finished", "push_request_canceled"),
+        *("backend_paused", "backend_resumed"),
+    ),
     "states": ("Status", "DeliveryStatus", "OnUnknown", "Priority"),
     "exceptions": (
         *("ConfigurationError", "PushJobsError", "FieldError", "InvalidPushRequest"),

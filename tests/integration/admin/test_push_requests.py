@@ -234,6 +234,7 @@ def test_the_page_of_a_request_shows_what_happened(admin_client):
         error_code="provider_rejected",
         error="It said no.",
         attempts=1,
+        attempt_limit=5,
     )
     some_deliveries(request, 3)
     response = admin_client.get(page(request))
@@ -249,6 +250,12 @@ def test_the_page_of_a_request_shows_what_happened(admin_client):
         ("partial", "+ 1 min 58 s"),
     ]
     assert [button.name for button in response.context["buttons"]] == ["retry"]
+
+    request.attempt_limit = None
+    request.save()
+    response = admin_client.get(page(request))
+    assert "started attempt 1" in {step.label for step in response.context["timeline"]}
+    assert "None" not in response.rendered_content
 
 
 def test_deliveries_come_a_page_at_a_time_and_trouble_first(admin_client):

@@ -153,6 +153,40 @@ def test_attempts_come_to_an_end(provider: type[Scripted], settings: Settings) -
     assert deliver(row.pk) is Status.PENDING
 
 
+def test_what_may_pass_is_tried_again_for_a_day(provider: type[Scripted]) -> None:
+    kinds = ("retry", "reconnect", "throttle")
+    provider.script = {kind: outcome(kind) for kind in kinds}
+    row = submit(*kinds)
+    for _ in range(20):
+        assert deliver(row.pk) is Status.PENDING
+        everything_is_due()
+        relay.sweep()
+    row.refresh_from_db()
+    assert row.started_at is not None
+    day = timedelta(days=1)
+    PushRequest.objects.update(started_at=timezone.now() - day + timedelta(seconds=30))
+    assert deliver(row.pk) is Status.PENDING
+    row.refresh_from_db()
+    # The last attempt is not made before the end.
+    assert row.next_attempt_at <= row.started_at + day
+    PushRequest.objects.update(started_at=timezone.now() - day)
+    everything_is_due()
+    relay.sweep()
+    assert deliver(row.pk) is Status.FAILED
+    row.refresh_from_db()
+    assert (row.failed, row.counted_attempts) == (3, 22)
+    # Asked for again, it has another day.
+    services.retry(row.pk)
+    assert deliver(row.pk) is Status.PENDING
+
+
+def test_the_day_begins_with_the_first_attempt(provider: type[Scripted]) -> None:
+    provider.script = {"a": outcome("retry")}
+    row = submit("a")
+    PushRequest.objects.update(created_at=timezone.now() - timedelta(days=3))
+    assert deliver(row.pk) is Status.PENDING
+
+
 def test_no_attempt_after_its_time(provider: type[Scripted]) -> None:
     provider.script = {"a": outcome("retry", retry_after=3600.0)}
     row = submit("a", expires_at=timezone.now() + timedelta(minutes=1))
@@ -318,6 +352,23 @@ class TestRelay:
             assert relay.sweep().recovered == 1
             row.refresh_from_db()
         assert (row.status, row.error_code, row.unknown) == (Status.FAILED, "worker_lost", 1)
+
+    @pytest.mark.parametrize("met", ["lost", "refused"])
+    def test_what_loses_five_workers_has_lost_enough(
+        self, provider: type[Scripted], met: str
+    ) -> None:
+        provider.script = {"a": outcome("retry")}
+        row = submit("a")
+        PushRequest.objects.update(started_at=timezone.now())
+        for _ in range(4):
+            deliver(row.pk) if met == "refused" else lose(row)
+            row.refresh_from_db()
+            assert row.status in (Status.PENDING, Status.QUEUED)
+            everything_is_due()
+            relay.sweep()
+        lose(row)
+        row.refresh_from_db()
+        assert row.status == (Status.FAILED if met == "lost" else Status.QUEUED)
 
     def test_leaves_leases_alone_after_an_outage_in_which_nobody_could_renew_them(
         self, provider: type[Scripted]

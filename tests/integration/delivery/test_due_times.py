@@ -24,6 +24,7 @@ def provider(settings: Settings) -> None:
     settings.PUSHJOBS = settings.PUSHJOBS | {
         "BACKENDS": {"scripted": ENTRY},
         "DEFAULT_BACKEND": "scripted",
+        "MAX_ATTEMPTS": 5,
     }
     Scripted.script.clear()
     Scripted.pushed.clear()

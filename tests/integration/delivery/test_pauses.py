@@ -58,7 +58,10 @@ def pause(*addresses: str) -> None:
 # What begins a pause.
 
 
-def test_one_address_that_is_refused_burns_its_attempts_and_pauses_nothing() -> None:
+def test_one_address_that_is_refused_burns_its_attempts_and_pauses_nothing(
+    settings: Settings,
+) -> None:
+    settings.PUSHJOBS = settings.PUSHJOBS | {"MAX_ATTEMPTS": 5}
     refuse("bad")
     row = submit("bad", "good")
     for number in range(1, 6):
@@ -209,6 +212,17 @@ def test_a_probe_that_fails_prolongs_it_and_one_that_succeeds_ends_it() -> None:
     assert relay.sweep().enqueued == 1
 
 
+def test_a_probe_that_another_process_has_chosen_is_not_shut_out() -> None:
+    pause("a", "b")
+    row = submit("good")
+    # What this process knows is fresh, and then it is not.
+    assert deliver(submit("c").pk) is None
+    later = timezone.now() + timedelta(minutes=1)
+    Pause.objects.update(probe=row.pk, until=later)
+    assert deliver(row.pk) is Status.SUCCEEDED
+    assert not Pause.objects.exists()
+
+
 def test_ends_where_an_operator_says_so() -> None:
     pause("a", "b")
     Scripted.script.clear()
@@ -318,3 +332,11 @@ def test_a_pause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         relay.sweep()
     lines = [r.message for r in caplog.records if "is paused" in r.message]
     assert lines == ["Backend scripted is paused: config_code, config detail"]
+
+
+def test_so_is_one_of_an_origin(caplog: pytest.LogCaptureFixture) -> None:
+    pause("wns:a", "wns:b")
+    for _ in range(3):
+        relay.sweep()
+    lines = [(r.levelname, r.message) for r in caplog.records if "is paused" in r.message]
+    assert lines == [("ERROR", "Backend scripted: wns is paused: config_code, config detail")]

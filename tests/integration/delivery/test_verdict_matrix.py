@@ -97,7 +97,8 @@ def one_address_meets_it(case: Case, providers: Providers) -> None:
 
 
 def all_addresses_meet_it(case: Case, providers: Providers) -> None:
-    """Two owners do; then somebody else waits without an attempt, or is pushed to."""
+    """Two owners do; then somebody else waits without an attempt, or is pushed to. If five do, a
+    provider may be away."""
     for number in range(2):
         row = submit(case, "all", providers.recipient(case, number))
         deliver(row.pk)
@@ -105,14 +106,26 @@ def all_addresses_meet_it(case: Case, providers: Providers) -> None:
         assert (met.error_code, met.attempts) == (case.code, 1), met.error
     paused = list(Pause.objects.values_list("backend", "origin"))
     assert paused == ([("all", case.origin)] if case.pauses else [])
-    if case.is_of_all and not case.pauses:
+    if case.pauses or not case.is_of_all:
+        begin()
+        third = submit(case, "all", providers.recipient(case, 2, is_good=True))
+        deliver(third.pk)
+        third.refresh_from_db()
+        assert third.status == (Status.PENDING if case.pauses else Status.SUCCEEDED)
+        assert third.counted_attempts == (0 if case.pauses else 1)
+    if case.pauses:
         return
+    for number in range(3, 8):
+        deliver(submit(case, "all", providers.recipient(case, number)).pk)
+    paused = list(Pause.objects.values_list("backend", "origin", "is_outage"))
+    assert paused == ([("all", case.origin, True)] if case.is_outage else [])
     begin()
-    third = submit(case, "all", providers.recipient(case, 2, is_good=True))
-    deliver(third.pk)
-    third.refresh_from_db()
-    assert third.status == (Status.PENDING if case.pauses else Status.SUCCEEDED)
-    assert third.counted_attempts == (0 if case.pauses else 1)
+    fourth = submit(case, "all", providers.recipient(case, 8, is_good=True))
+    deliver(fourth.pk)
+    fourth.refresh_from_db()
+    if not case.is_of_all or case.is_outage:
+        assert fourth.status == (Status.PENDING if case.is_outage else Status.SUCCEEDED)
+        assert fourth.counted_attempts == (0 if case.is_outage else 1)
 
 
 def test_every_row_is_a_case_or_has_a_reason_why_not() -> None:

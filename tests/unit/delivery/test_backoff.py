@@ -4,10 +4,12 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from statistics import mean
 
 import pytest
 
-from django_pushjobs.delivery.backoff import backoff, next_attempt
+from django_pushjobs.conf import conf
+from django_pushjobs.delivery.backoff import backoff, next_attempt, retry_until
 from django_pushjobs.transport.retry_after import MAX_RETRY_AFTER
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -48,6 +50,31 @@ def test_the_provider_is_never_asked_earlier_than_it_said() -> None:
 def test_a_senseless_wish_does_no_harm(retry_after: float, seconds: float) -> None:
     due = next_attempt(NOW, 1, base=0, cap=0, retry_after=retry_after)
     assert due == NOW + timedelta(seconds=seconds)
+
+
+def test_the_last_attempt_is_made_at_the_end_or_when_the_provider_allows_it() -> None:
+    until = NOW + timedelta(seconds=60)
+    for _ in range(100):
+        due = next_attempt(NOW, 20, base=2, cap=3_600, until=until)
+        assert due is not None
+        assert NOW <= due <= until
+    late = next_attempt(NOW, 20, base=2, cap=3_600, retry_after=90, until=until)
+    assert late == NOW + timedelta(seconds=90)
+
+
+def test_the_default_series_makes_about_sixty_attempts_in_a_day() -> None:
+    made = []
+    for _ in range(50):
+        attempt, now, until = 1, NOW, retry_until(NOW)
+        while now < until:
+            due = next_attempt(
+                now, attempt, base=conf().RETRY_BASE, cap=conf().RETRY_CAP, until=until
+            )
+            assert due is not None
+            attempt, now = attempt + 1, due
+        made.append(attempt)
+    assert until == NOW + timedelta(days=1)
+    assert 55 <= mean(made) <= 65
 
 
 def test_nothing_is_tried_again_once_it_has_expired() -> None:
