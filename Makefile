@@ -2,6 +2,7 @@
 # `make docs` builds the documentation as HTML.
 # `make bench` measures it beside its peers and writes docs/explanation/benchmarks.rst.
 # `make chaos` breaks what can break, and counts what came of 10,000 push requests.
+# `make attack` is a hostile client, and looks at what another one feels of it.
 # `make audit` looks for known vulnerabilities, risky code, and licences that are not allowed.
 # A machine with Python and make is enough; Valkey and PostgreSQL come as wheels.
 
@@ -11,14 +12,14 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # Options of `python -m example_project`, such as: make run ARGS="--requests 500", or of
 # `python -m benchmarks`, such as: make bench ARGS="--peers ours,rq-simple --rounds 1", or of
-# `python -m tests.chaos`, such as: make chaos ARGS="child-kill --requests 500"
+# `python -m tests.chaos` or `tests.attack`, such as: make chaos ARGS="child-kill --requests 500"
 ARGS ?=
 
 # What has to be seen on PostgreSQL as well; the other live tests do not touch the database.
 DATABASE_TESTS := tests/integration tests/live/worker/test_worker.py
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-mariadb lint audit docs bench chaos soak clean
+.PHONY: run test test-mariadb lint audit docs bench chaos attack soak clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python -m example_project $(ARGS)
@@ -58,6 +59,9 @@ soak: $(VENV)/.installed
 
 chaos: $(VENV)/.installed
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+attack: $(VENV)/.installed
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 # Installed again only when what is needed has changed.
 $(VENV)/.installed: setup.py pyproject.toml

@@ -66,7 +66,10 @@ class EndpointClaim:
         expires_at = now + timedelta(seconds=LEASE)
         if not self.rows().callable(now).update(lease_expires_at=expires_at):
             return False
-        self.endpoint = self.rows().get()
+        endpoint = self.rows().first()
+        if endpoint is None:  # deleted a moment ago
+            return False
+        self.endpoint = endpoint
         return True
 
     def release(self) -> None:

@@ -103,6 +103,8 @@ def change(
     """Change what is given, with the parameters and errors of :func:`register`.
 
     The state stays as it is, but for that of a URL that has to answer a challenge first.
+
+    :raises CallbackEndpoint.DoesNotExist: here and below, it has just been deleted.
     """
     errors = [
         *(_url_errors(url, endpoint.client_id, lookup) if url is not None else ()),
@@ -117,13 +119,13 @@ def change(
         endpoint.event_types = list(dict.fromkeys(event_types))
     using = router.db_for_write(CallbackEndpoint)
     with transaction.atomic(using=using):
-        endpoint.save(using=using, update_fields=["url", "event_types"])
+        _save(endpoint, "url", "event_types")
         if is_moved and not trusted and endpoint.state != EndpointState.DISABLED:
             verification.challenge(endpoint, using=using)
         elif is_moved and not trusted:
             # It is challenged when it is resumed.
             endpoint.verified_at = None
-            endpoint.save(using=using, update_fields=["verified_at"])
+            _save(endpoint, "verified_at")
         touch(using=using)
     return endpoint
 
@@ -140,12 +142,11 @@ def rotate(endpoint: CallbackEndpoint) -> str:
     endpoint.encrypted_secret = encrypt(secret)
     overlap = timedelta(seconds=conf().CALLBACK_ROTATION)
     endpoint.previous_secret_expires_at = timezone.now() + overlap
-    endpoint.save(
-        update_fields=[
-            "encrypted_secret",
-            "encrypted_previous_secret",
-            "previous_secret_expires_at",
-        ]
+    _save(
+        endpoint,
+        "encrypted_secret",
+        "encrypted_previous_secret",
+        "previous_secret_expires_at",
     )
     return secret
 
@@ -176,7 +177,7 @@ def resume(endpoint: CallbackEndpoint) -> None:
         setattr(endpoint, name, value)
     using = router.db_for_write(CallbackEndpoint)
     with transaction.atomic(using=using):
-        endpoint.save(using=using, update_fields=list(fresh))
+        _save(endpoint, *fresh)
         if not is_verified:
             verification.challenge(endpoint, using=using)
         touch(using=using)
@@ -213,16 +214,27 @@ def disable(endpoint: CallbackEndpoint, reason: DisabledReason, *, using: str) -
 
 def delete(endpoint: CallbackEndpoint) -> None:
     """Delete ``endpoint`` with its events."""
-    endpoint.delete()
+    using = router.db_for_write(CallbackEndpoint)
+
+    def remove() -> None:
+        # Whoever writes what came of its attempts holds this row meanwhile: so there is no attempt
+        # that we do not see, and none is written later.
+        CallbackEndpoint.objects.using(using).select_for_update().filter(pk=endpoint.pk).first()
+        endpoint.delete(using=using)
+
+    atomically(remove, using=using)
 
 
 def send_test(endpoint: CallbackEndpoint) -> CallbackEvent:
     """Write a test event for ``endpoint``, and return it; its attempts are made by a job.
 
     If its URL is not verified, it is challenged once more instead.
+
+    :raises CallbackEndpoint.DoesNotExist: it has just been deleted.
     """
     using = router.db_for_write(CallbackEndpoint)
     with transaction.atomic(using=using):
+        CallbackEndpoint.objects.using(using).select_for_update().get(pk=endpoint.pk)
         if endpoint.state == EndpointState.UNVERIFIED:
             return verification.challenge(endpoint, using=using)
         data = {"endpoint_id": str(endpoint.pk), "test": True}
@@ -273,6 +285,14 @@ class CallbackUrls:
 
 def _verified() -> dict[str, Any]:
     return {"state": EndpointState.ACTIVE, "verified_at": timezone.now()}
+
+
+def _save(endpoint: CallbackEndpoint, *names: str) -> None:
+    """Write these columns of ``endpoint``, which others may delete at any time."""
+    using = router.db_for_write(CallbackEndpoint)
+    rows = CallbackEndpoint.objects.using(using).filter(pk=endpoint.pk)
+    if not rows.update(**{name: getattr(endpoint, name) for name in names}):
+        raise CallbackEndpoint.DoesNotExist
 
 
 def _url_errors(url: str, client_id: int, lookup: Lookup | None) -> list[FieldError]:

@@ -3,12 +3,14 @@
 ``python -m tests.support.evil CA_FILE`` serves them in a process of its own, so that what they cost
 the client is all that is measured there. It writes the certificate of its authority to CA_FILE and
 prints three ports: HTTP/1.1, HTTP/1.1 over TLS, HTTP/2. The path of a request, or the header
-``evil`` in HTTP/2, names the answer.
+``evil`` in HTTP/2, names the answer; of a path, the first part does, so that there can be many
+different ones.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import struct
@@ -218,14 +220,37 @@ def _drip(connection: socket.socket) -> None:
 #: Warnings for ever (RFC 5246, section 7.2) instead of a handshake.
 WARNINGS = _lasting(b"", b"\x15\3\3\0\2\1\x5a")
 
+#: Name -> an answer that ends.
+BRIEF: Mapping[str, bytes] = {
+    "good": _OK + b"Content-Length: 2\r\n\r\nok",
+    "gone": b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
+    "redirect": b"HTTP/1.1 307 Here\r\nLocation: /redirect\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Return the next request with its body, or what came before the connection was closed."""
+    data = connection.recv(_PORTION)
+    while data and not data.startswith(b"\x16\3"):
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\ncontent-length: *([0-9]+)", head)
+        if end and len(body) >= int(length[1] if length else 0):
+            break
+        if not (more := connection.recv(_PORTION)):
+            break
+        data += more
+    return data
+
 
 def _http1(connection: socket.socket, log: Path | None = None) -> None:
-    while request := connection.recv(_PORTION):
+    while request := _request(connection):
         if request.startswith(b"\x16\3"):
             _send(connection, WARNINGS)
-        name = request.split(b" ", 2)[1][1:].decode()
-        if name == "good":
-            connection.sendall(_OK + b"Content-Length: 2\r\n\r\nok")
+        name = request.split(b" ", 2)[1].split(b"/", 2)[1].decode()
+        if name in BRIEF:
+            connection.sendall(BRIEF[name])
+        elif name == "silence":
+            connection.recv(_PORTION)
         elif name == "drip":
             _drip(connection)
         elif name in TLS and isinstance(connection, ssl.SSLSocket) and log is not None:

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import django_rq
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
@@ -25,6 +26,7 @@ from django_pushjobs.callbacks.attempts import attempt
 from django_pushjobs.callbacks.batches import next_batch
 from django_pushjobs.callbacks.claims import EndpointClaim
 from django_pushjobs.callbacks.endpoint_cache import EndpointCache, endpoint_cache
+from django_pushjobs.callbacks.results import AttemptResult
 from django_pushjobs.callbacks.settlements import settle
 from django_pushjobs.events.change import Change
 from django_pushjobs.lifecycle import announcements
@@ -42,6 +44,7 @@ from django_pushjobs.states import Status
 from tests.support.callbacks import INSECURE, Clock, a_client, an_endpoint, verified
 from tests.support.provider import Provider, http, provider, raw, silence
 from tests.support.samples import a_push_request
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,6 +203,62 @@ def test_an_endpoint_that_was_just_deleted_does_not_fail_the_commit(receiver: Pr
     CallbackEndpoint.objects.all().delete()
     ended(endpoint.client)
     assert sender.send(endpoint.pk) == 0
+
+
+@pytest.mark.postgresql  # SQLite has one writer at a time.
+def test_an_endpoint_is_deleted_while_what_came_of_its_attempts_is_written(
+    receiver: Provider,
+) -> None:
+    endpoint, _ = an_endpoint(receiver.url)
+    ended(endpoint.client)
+    claim = EndpointClaim.take(endpoint.pk)
+    assert claim is not None
+    event = CallbackEvent.objects.get()
+    result = AttemptResult(event=event, started_at=timezone.now(), latency=1, status_code=500)
+    is_writing, failed = threading.Event(), list[BaseException]()
+
+    def write() -> None:
+        try:
+            with transaction.atomic():
+                assert settle(claim, [result])
+                is_writing.set()
+                eventually(_somebody_waits, what="the deletion waits")
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            is_writing.set()
+            connections.close_all()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert is_writing.wait(60)
+    endpoints.delete(endpoint)
+    writer.join()
+    assert not failed
+    assert not CallbackEvent.objects.exists()
+    assert not CallbackAttempt.objects.exists()
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        (waiting,) = cursor.fetchone()
+    return bool(waiting)
+
+
+def test_what_is_done_to_an_endpoint_that_was_just_deleted(receiver: Provider) -> None:
+    endpoint, _ = an_endpoint(receiver.url)
+    CallbackEndpoint.objects.all().delete()
+    for act in (
+        partial(endpoints.change, endpoint, event_types=[EventType.EXPIRED]),
+        partial(endpoints.rotate, endpoint),
+        partial(endpoints.resume, endpoint),
+    ):
+        with pytest.raises(CallbackEndpoint.DoesNotExist):
+            act()
+    endpoints.pause(endpoint)
+    endpoints.delete(endpoint)
+    assert not CallbackEndpoint.objects.exists()
 
 
 def test_a_request_may_name_its_own_url_at_the_origin_of_an_endpoint(receiver: Provider) -> None:
