@@ -8,6 +8,8 @@ from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: Errors of one thing that are looked for; a body of a few megabytes can hold a million.
+MAX_ERRORS: Final = 100
 #: Characters of a name that a pointer repeats.
 _MAX_TOKEN: Final = 64
 
@@ -59,7 +61,8 @@ def _token(name: str) -> str:
 
 
 class Invalid(PushJobsError):
-    """What was handed in breaks a rule; ``errors`` names every field at fault."""
+    """What was handed in breaks a rule; ``errors`` names every field at fault, or at least
+    :data:`MAX_ERRORS` of them."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)

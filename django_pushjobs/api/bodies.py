@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.fields import Field, empty
 
-from ..exceptions import FieldError, Invalid, pointer_to
+from ..exceptions import MAX_ERRORS, FieldError, Invalid, pointer_to
 
 
 class Body(serializers.Serializer[Any]):
@@ -24,7 +25,7 @@ def read(shape: type[Body], body: Any) -> dict[str, Any]:
     """Return the members of ``body``, a value from a JSON parser, as the fields of ``shape`` read
     them. An optional member that is not sent is not returned either.
 
-    :raises Invalid: as ``shape.invalid``; every member at fault is named.
+    :raises Invalid: as ``shape.invalid``; it names what is wrong.
     """
     values, errors = members(shape, body)
     if errors:
@@ -40,10 +41,9 @@ def members(shape: type[Body], body: Any) -> tuple[dict[str, Any], list[FieldErr
     if not isinstance(body, dict):
         raise shape.invalid([FieldError("", "must be an object", "invalid_type")])
     fields = _fields(shape)
+    unknown = islice((name for name in body if name not in fields), MAX_ERRORS + 1)
     errors = [
-        FieldError(pointer_to(name), "is not a known field", "unknown_field")
-        for name in body
-        if name not in fields
+        FieldError(pointer_to(name), "is not a known field", "unknown_field") for name in unknown
     ]
     values: dict[str, Any] = {}
     for name, field in fields.items():

@@ -29,6 +29,7 @@ from rest_framework.response import Response
 from ..broker import Unavailable
 from ..events.listeners import TooManyListeners
 from ..exceptions import (
+    MAX_ERRORS,
     Invalid,
     InvalidCallbackEndpoint,
     InvalidDevice,
@@ -39,8 +40,8 @@ from ..exceptions import (
 from ..models import CallbackEndpoint, CallbackEvent
 from ..submission.idempotency import CallInProgress, KeyReused
 from . import problems
-from .exceptions import InsufficientScope
-from .problems import MAX_ERRORS, Problem, ProblemType
+from .exceptions import InsufficientScope, InvalidItem
+from .problems import Problem, ProblemType
 
 #: Seconds after which it is worth repeating a call that found no database, Redis or room.
 UNAVAILABLE_RETRY_AFTER: Final = 5
@@ -87,26 +88,36 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 # --- Problems that depend on the error --------------------------------------------------------
 
 
-def _listing(type_: ProblemType, errors: Sequence[Mapping[str, str]], status: int = 400) -> Problem:
-    """Return the problem that names every field or parameter at fault."""
+def _listing(
+    type_: ProblemType,
+    errors: Sequence[Mapping[str, str]],
+    status: int = 400,
+    most: int = MAX_ERRORS,
+) -> Problem:
+    """Return the problem that names the fields or parameters at fault, but not too many."""
     count = len(errors)
     if count == 1:
         detail = "One thing is wrong; see errors."
-    elif count <= MAX_ERRORS:
+    elif count <= most:
         detail = f"{count} things are wrong; see errors."
     else:
-        detail = f"{count} things are wrong; the first {MAX_ERRORS} are in errors."
-    return Problem(status=status, type=type_, detail=detail, errors=errors)
+        detail = f"More than {most} things are wrong; the first {most} are in errors."
+    return Problem(status=status, type=type_, detail=detail, errors=errors[:most])
 
 
 def _invalid(type_: ProblemType, error: Invalid) -> Problem:
-    return _listing(type_, [e.as_dict() for e in error.errors])
+    return _listing(type_, [e.as_dict() for e in error.errors[: MAX_ERRORS + 1]])
+
+
+def _invalid_item(error: InvalidItem) -> Problem:
+    errors = [e.as_dict() for e in error.errors]
+    return _listing(problems.INVALID_PUSH_REQUEST, errors, most=InvalidItem.MAX_ERRORS)
 
 
 def _invalid_callback_endpoint(error: InvalidCallbackEndpoint) -> Problem:
     # Nothing is wrong with the endpoint itself if the client only has too many already.
     too_many = {e.code for e in error.errors} == {"too_many"}
-    errors = [e.as_dict() for e in error.errors]
+    errors = [e.as_dict() for e in error.errors[: MAX_ERRORS + 1]]
     return _listing(problems.INVALID_CALLBACK_ENDPOINT, errors, 409 if too_many else 400)
 
 
@@ -183,6 +194,7 @@ _UNREADABLE: Final = Problem(status=400, detail="The request could not be read."
 #: The problem of an error, or what makes it; the class that is closest to the error counts.
 _PROBLEMS: Final[Mapping[type[BaseException], Problem | Callable[[Any], Problem]]] = {
     InvalidPushRequest: partial(_invalid, problems.INVALID_PUSH_REQUEST),
+    InvalidItem: _invalid_item,
     InvalidDevice: partial(_invalid, problems.INVALID_DEVICE),
     InvalidCallbackEndpoint: _invalid_callback_endpoint,
     ValidationError: _invalid_parameter,

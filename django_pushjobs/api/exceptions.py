@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import ClassVar
 
 from rest_framework.exceptions import APIException
+
+from ..exceptions import InvalidPushRequest
 
 
 class BodyTooLarge(APIException):
@@ -34,3 +37,9 @@ class NeedsGreenlets(APIException):
 
     status_code = HTTPStatus.NOT_IMPLEMENTED
     default_detail = "This server uses a thread for each call, so it offers no event streams."
+
+
+class InvalidItem(InvalidPushRequest):
+    """An item of a batch cannot be accepted. It names a few errors: there are many items."""
+
+    MAX_ERRORS: ClassVar[int] = 10

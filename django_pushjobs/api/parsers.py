@@ -12,10 +12,20 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
+from ..runtime.turns import breathe
 from .exceptions import BodyTooLarge
 
 #: Levels of objects and arrays in a body.
 MAX_DEPTH = 64
+#: Values in a body, and objects and arrays among them: it is parsed in one go, which no other call
+#: of the process can interrupt.
+MAX_VALUES = 100_000
+MAX_CONTAINERS = 50_000
+
+#: Bytes of a body from which it takes a while to parse.
+_LARGE = 65_536
+#: The types of what a parser makes that holds other values.
+_CONTAINERS = frozenset({dict, list})
 
 
 class StrictJSONParser(BaseParser):
@@ -24,7 +34,7 @@ class StrictJSONParser(BaseParser):
     NaN and Infinity are not JSON, and neither is a number accepted that a parser would turn into
     them: it has to fit a double (section 2.2), and a whole number 64 bits. The body may have
     ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes, which Django itself does not enforce on a body that is
-    read as a stream, and :data:`MAX_DEPTH` levels.
+    read as a stream, :data:`MAX_VALUES` values and :data:`MAX_DEPTH` levels.
     """
 
     media_type = "application/json"
@@ -41,6 +51,11 @@ class StrictJSONParser(BaseParser):
         """
         request = (parser_context or {}).get("request")
         body = _read(stream, _length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if _has_too_many_values(body):
+            raise ParseError(
+                f"The body has more than {MAX_VALUES} values, or more than {MAX_CONTAINERS} "
+                "objects and arrays."
+            )
         try:
             value = json.loads(
                 body.decode(),
@@ -58,7 +73,26 @@ class StrictJSONParser(BaseParser):
         # With so few opening brackets it cannot be deeper.
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
             raise _too_deep()
+        if len(body) >= _LARGE:
+            breathe()
         return value
+
+
+def _without_strings(body: bytes) -> bytes:
+    """Return what stands outside of strings."""
+    return b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    # Most bodies have so few commas that it does not matter where they stand; and of so many
+    # quotation marks, some belong to strings that are too many.
+    return _seem_too_many(body) and (
+        body.count(b'"') > 4 * MAX_VALUES or _seem_too_many(_without_strings(body))
+    )
+
+
+def _seem_too_many(text: bytes) -> bool:
+    return text.count(b",") >= MAX_VALUES or text.count(b"[") + text.count(b"{") > MAX_CONTAINERS
 
 
 def _too_deep() -> ParseError:
@@ -68,10 +102,10 @@ def _too_deep() -> ParseError:
 def _is_deeper(value: Any, limit: int) -> bool:
     level = [value]
     for _ in range(limit + 1):
-        containers = [v for v in level if isinstance(v, dict | list)]
-        level = [item for v in containers for item in (v.values() if isinstance(v, dict) else v)]
-        if not containers:
+        level = [v for v in level if type(v) in _CONTAINERS]
+        if not level:
             return False
+        level = [item for v in level for item in (v.values() if type(v) is dict else v)]
     return True
 
 
@@ -93,6 +127,8 @@ def _read(stream: IO[bytes], announced: int, limit: int | None) -> bytes:
 
 
 def _small_int(digits: str) -> int:
+    if len(digits) < 19:
+        return int(digits)
     # Its length first: converting a million digits takes long.
     if len(digits) > 20 or not -(2**63) <= (number := int(digits)) < 2**64:
         raise ValueError(f"the number {digits[:24]} does not fit in 64 bits")

@@ -9,9 +9,6 @@ from typing import Any, Final, NamedTuple
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-#: Errors that one problem lists; a body of a few megabytes can hold a million of them.
-MAX_ERRORS: Final = 100
-
 
 class ProblemType(NamedTuple):
     """A kind of problem that programs can tell apart."""
@@ -70,5 +67,5 @@ class Problem:
             **self.members,
         }
         if self.errors:
-            members["errors"] = [dict(error) for error in self.errors[:MAX_ERRORS]]
+            members["errors"] = [dict(error) for error in self.errors]
         return members

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 from django.db import router, transaction
@@ -15,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
 from ..db.deadlocks import atomically
-from ..exceptions import DestinationRefused, FieldError, InvalidCallbackEndpoint
+from ..exceptions import MAX_ERRORS, DestinationRefused, FieldError, InvalidCallbackEndpoint
 from ..models import (
     ApiClient,
     CallbackEndpoint,
@@ -63,7 +64,10 @@ def register(
     :raises InvalidCallbackEndpoint: the URL may not be called, an event type is unknown, or the
         client already has :data:`MAX_ENDPOINTS`.
     """
-    errors = [*_url_errors(url, client.pk, lookup), *_type_errors(event_types)]
+    errors = [
+        *_url_errors(url, client.pk, lookup),
+        *islice(_type_errors(event_types), MAX_ERRORS + 1),
+    ]
     if errors:
         raise InvalidCallbackEndpoint(errors)
     secret = signing.new_secret()
@@ -108,7 +112,7 @@ def change(
     """
     errors = [
         *(_url_errors(url, endpoint.client_id, lookup) if url is not None else ()),
-        *(_type_errors(event_types) if event_types is not None else ()),
+        *islice(_type_errors(event_types or ()), MAX_ERRORS + 1),
     ]
     if errors:
         raise InvalidCallbackEndpoint(errors)

@@ -17,6 +17,7 @@ from ..lifecycle import dispatch
 from ..lifecycle.announcements import publish
 from ..limits.admission import Admission
 from ..models import ApiClient, PushRequest
+from ..runtime.turns import in_turns
 from ..signals import push_request_submitted
 from ..states import Status
 from .submissions import Submission
@@ -27,25 +28,26 @@ def accept(
     *,
     client: ApiClient | None = None,
     admission: Admission | None = None,
-    first: Callable[[Sequence[PushRequest], str], None] | None = None,
+    prepare: Callable[[Sequence[PushRequest]], Callable[[str], None]] | None = None,
 ) -> list[PushRequest]:
     """Store submissions that were checked already, as the API does item by item.
 
     :param admission: the limits that ``client`` has to keep; our own code has none.
-    :param first: called in the transaction before the rows are stored, with the rows and the alias
-        of the database.
+    :param prepare: called with the rows before the transaction. What it returns is called in it,
+        with the alias of the database, before the rows are stored.
     :returns: the new push requests, in the order of ``submissions``.
     :raises LimitExceeded: there are too many; nothing was stored.
     """
     if not submissions:
         return []
     now = timezone.now()
-    rows = [_row(submission, client, now) for submission in submissions]
+    rows = [_row(submission, client, now) for submission in in_turns(submissions)]
     using = router.db_for_write(PushRequest)
+    first = prepare(rows) if prepare is not None else None
     admitted = admission.submission(rows) if admission else nullcontext()
     with admitted, transaction.atomic(using=using):
         if first is not None:
-            first(rows, using)
+            first(using)
         if len(rows) == 1:
             rows[0].save(using=using, force_insert=True)
         else:
@@ -87,6 +89,6 @@ def _row(submission: Submission, client: ApiClient | None, now: datetime) -> Pus
 def _announce(rows: Sequence[PushRequest]) -> None:
     dispatch.enqueue([row for row in rows if row.status == Status.QUEUED])
     if rows[0].client_id is not None:
-        publish([Change.of(row) for row in rows])
-    for row in rows:
+        publish([Change.of(row) for row in in_turns(rows)])
+    for row in in_turns(rows):
         push_request_submitted.send_robust(PushRequest, push_request=row)

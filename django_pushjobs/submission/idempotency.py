@@ -22,6 +22,7 @@ from ..conf import conf
 from ..exceptions import PushJobsError
 from ..limits.admission import Admission
 from ..models import ApiClient, IdempotencyRecord, PushRequest
+from ..runtime.turns import in_turns
 from .acceptance import accept
 from .submissions import Submission
 
@@ -96,8 +97,12 @@ class IdempotentCall:
         made: list[StoredAnswer] = []
         expires_at = timezone.now() + timedelta(seconds=conf().IDEMPOTENCY_TTL)
 
-        def store(rows: Sequence[PushRequest], using: str) -> None:
-            given = StoredAnswer(*answer(rows), expires_at)
+        def prepare(rows: Sequence[PushRequest]) -> Callable[[str], None]:
+            made.append(StoredAnswer(*answer(rows), expires_at))
+            return store
+
+        def store(using: str) -> None:
+            given = made[0]
             with _patience(using):
                 IdempotencyRecord.objects.using(using).create(
                     client=self.client,
@@ -108,11 +113,10 @@ class IdempotentCall:
                     body=given.body,
                     expires_at=expires_at,
                 )
-            made.append(given)
 
         try:
             # The record comes first: a repeat of this call waits for it, and stores nothing.
-            accept(submissions, client=self.client, admission=admission, first=store)
+            accept(submissions, client=self.client, admission=admission, prepare=prepare)
         except IntegrityError:
             if (earlier := self.stored()) is None:
                 raise
@@ -137,8 +141,21 @@ class IdempotentCall:
 
 def fingerprint(method: str, path: str, body: Any) -> str:
     """Return the SHA-256 of a call: alike for bodies that are the same JSON."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return _digest(f"{method} {path}\n{canonical}")
+    digest = hashlib.sha256(f"{method} {path}\n".encode())
+    for name in sorted(body) if isinstance(body, dict) else ():
+        digest.update(_canonical(name))
+        # A batch has many items.
+        items = body[name] if isinstance(body[name], list) else [body[name]]
+        digest.update(b":[" if items is body[name] else b":")
+        for item in in_turns(items):
+            digest.update(_canonical(item) + b",")
+    if not isinstance(body, dict):
+        digest.update(_canonical(body))
+    return digest.hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def expired(now: datetime) -> QuerySet[IdempotencyRecord]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from ..backends import BasePushBackend, Message, backends
 from ..conf import conf
-from ..exceptions import DestinationRefused, FieldError, InvalidPushRequest
+from ..exceptions import MAX_ERRORS, DestinationRefused, FieldError, InvalidPushRequest
 from ..recipients import Recipient, problem_with, split
+from ..runtime.turns import in_turns
 from ..states import OnUnknown, Priority
 from ..transport import destinations
 
@@ -34,6 +36,8 @@ MAX_DEPTH = 31
 
 _PRIORITIES = tuple(Priority.values)
 _ON_UNKNOWN = tuple(OnUnknown.values)
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 #: Control characters that do not belong in a text: all but line breaks and tabs.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -111,9 +115,10 @@ class Submission:
     def check(self, now: datetime | None = None) -> None:
         """Make sure that this can be accepted.
 
-        :raises InvalidPushRequest: it cannot; ``errors`` names every field at fault.
+        :raises InvalidPushRequest: it cannot; ``errors`` names every field at fault, or at least
+            :data:`~.exceptions.MAX_ERRORS` of them.
         """
-        if errors := list(self._errors(now or timezone.now())):
+        if errors := list(islice(self._errors(now or timezone.now()), MAX_ERRORS + 1)):
             raise InvalidPushRequest(errors)
 
     def broadcast_errors(self) -> Iterator[FieldError]:
@@ -169,7 +174,7 @@ class Submission:
         if len(self.recipients) > (limit := conf().MAX_RECIPIENTS):
             yield FieldError("/recipients", f"has more than {limit} recipients", "too_many")
             return
-        for index, recipient in enumerate(self.recipients):
+        for index, recipient in enumerate(in_turns(self.recipients)):
             if problem := problem_with(recipient):
                 yield FieldError(f"/recipients/{index}", problem, "invalid_recipient")
             elif backend and (problem := _address_problem(backend, recipient)):
@@ -267,7 +272,9 @@ def _depth(value: Any) -> int:
     """Return the levels of nesting; counted level by level, so that none exhausts the stack."""
     depth, level = 0, [value]
     while level and depth <= MAX_DEPTH:
-        containers = [v for v in level if isinstance(v, Mapping | list | tuple)]
+        # Most values are of these types, and to ask whether they are mappings takes long.
+        level = [v for v in level if type(v) not in _SCALARS]
+        containers = [v for v in level if isinstance(v, (dict, list, tuple, Mapping))]
         level = [item for v in containers for item in (v.values() if isinstance(v, Mapping) else v)]
         depth += bool(containers)
     return depth

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Final
 
-import gevent
-from gevent import get_hub
-
-from .locks import Lock
+from ..runtime.turns import STRETCH, give_way
 
 #: Bytes that are read, and seconds that pass, until the other greenlets get their turn.
 STRETCH_BYTES: Final = 65_536
-STRETCH_SECONDS: Final = 0.005
+STRETCH_SECONDS: Final = STRETCH
 #: Seconds; a read that took longer has waited, and while it did, the others ran.
 _WAITED: Final = 0.001
-#: Seconds. gevent.sleep(0) would not do: the loop runs up to 50 such callbacks before it looks at
-#: its timers and sockets, so deadlines would come late.
-_TURN: Final = 1e-6
-#: Hub -> the queue of the greenlets that have had a stretch, so that many of them do not add up:
-#: whoever holds the lock waits for one turn of the loop.
-_queues: WeakKeyDictionary[Any, Lock] = WeakKeyDictionary()
 
 
 class Pace:
@@ -68,8 +58,5 @@ class Pace:
             self._give_way()
 
     def _give_way(self) -> None:
-        hub = get_hub()
-        queue = _queues.get(hub) or _queues.setdefault(hub, Lock())
-        with queue:
-            gevent.sleep(_TURN)
+        give_way()
         self._bytes, self._began = 0, monotonic()

@@ -25,10 +25,17 @@ class Web:
     :ivar pid: of a process that answers.
     """
 
-    def __init__(self, stack: Stack, *options: str, name: str = "acme", **environment: str) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        *options: str,
+        name: str = "acme",
+        application: str = "example_project.wsgi",
+        **environment: str,
+    ) -> None:
         self.secret = stack.run(_ISSUE.format(name=name))
         self.program = stack.python(
-            *("-m", "gunicorn", "example_project.wsgi", "--bind=127.0.0.1:0", "--workers=1"),
+            *("-m", "gunicorn", application, "--bind=127.0.0.1:0", "--workers=1"),
             *("--worker-class=gevent", "--worker-connections=5000", *options),
             **environment,
         )

@@ -36,7 +36,7 @@ OWNERS = {
     "rq": RQ,
     "django_rq": RQ,
     "redis": RQ,
-    "gevent": ["worker.*", "transport.*"],
+    "gevent": ["worker.*", "transport.*", "runtime.turns"],
     "greenlet": ["worker.*"],
     "setproctitle": ["worker.*", *COMMANDS],
     "pythonjsonlogger": ["worker.logs"],

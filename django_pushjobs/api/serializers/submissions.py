@@ -6,6 +6,7 @@ from typing import Any
 
 from ...callbacks.endpoints import CallbackUrls
 from ...exceptions import FieldError, InvalidPushRequest, pointer_to
+from ...runtime.turns import in_turns
 from ...states import OnUnknown, Priority
 from ...submission.submissions import (
     MAX_BODY,
@@ -18,6 +19,7 @@ from ...submission.submissions import (
 from ...transport.destinations import MAX_URL
 from .. import bodies
 from ..bodies import Body
+from ..exceptions import InvalidItem
 from ..fields import (
     BatchField,
     BooleanField,
@@ -178,7 +180,7 @@ class SubmissionReader:
         :raises InvalidPushRequest: it is not a batch, or no item of it can be accepted.
         """
         values = bodies.read(NewBatch, body)
-        items = [self._item(index, item) for index, item in enumerate(values["items"])]
+        items = [self._item(index, item) for index, item in enumerate(in_turns(values["items"]))]
         invalid = [item for item in items if isinstance(item, InvalidPushRequest)]
         if len(invalid) == len(items):
             raise InvalidPushRequest([error for item in invalid for error in item.errors])
@@ -189,7 +191,8 @@ class SubmissionReader:
             return self._submission(*bodies.members(NewBatchItem, item))
         except InvalidPushRequest as invalid:
             place = pointer_to("items", index)
-            return InvalidPushRequest([error.below(place) for error in invalid.errors])
+            few = invalid.errors[: InvalidItem.MAX_ERRORS + 1]
+            return InvalidItem([error.below(place) for error in few])
 
     def _submission(self, values: dict[str, Any], errors: list[FieldError]) -> Submission:
         """Return the submission that ``values`` make, if there are no ``errors`` in it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +19,7 @@ from ...callbacks.endpoints import CallbackUrls
 from ...conf import conf
 from ...exceptions import InvalidPushRequest
 from ...models import Delivery, PushRequest, Scope
+from ...runtime.turns import in_turns
 from ...submission.acceptance import accept
 from ...submission.submissions import Submission
 from .. import bodies, parameters, sse
@@ -36,6 +37,8 @@ from ..waiting import Preferences, wait_for_end
 
 #: A request with at most so many addresses is shown with its receipts.
 INLINE_RECEIPTS: Final = 10
+#: Requests that are read at a time: with the receipts, and with more recipients than receipts.
+_TOGETHER: Final = 50
 
 
 class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
@@ -89,7 +92,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @operations.list_
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return self.get_paginated_response([*self._many(page or ())])
 
     @operations.submit_batch
     @action(detail=False, methods=["post"])
@@ -101,7 +104,7 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         items, validate_only = self._reader().read_batch(request.data)
         if validate_only:
             valid = {"status": 204}
-            tickets = [valid if isinstance(i, Submission) else _refused(i) for i in items]
+            tickets = [valid if isinstance(i, Submission) else _refused(i) for i in in_turns(items)]
             return Response({"items": tickets})
         submissions = [item for item in items if isinstance(item, Submission)]
         if call is None:
@@ -114,13 +117,16 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     @action(detail=False, methods=["post"], scope=Scope.READ)
     def receipts(self, request: Request) -> Response:
         ids = bodies.read(ReceiptsQuery, request.data)["ids"]
-        rows = {row.pk: row for row in self.get_queryset().filter(pk__in=set(ids))}
+        wanted = list(dict.fromkeys(ids))
+        rows = {
+            row.pk: row
+            for some in _portions(wanted)
+            for row in self.get_queryset().filter(pk__in=some)
+        }
         few = [pk for pk, row in rows.items() if row.total <= INLINE_RECEIPTS]
-        of_few: dict[UUID, list[Delivery]] = {pk: [] for pk in few}
-        for delivery in Delivery.objects.filter(request__in=few).order_by("pk") if few else ():
-            of_few[delivery.request_id].append(delivery)
-        shown = self._shown(of_few)
-        return Response({"items": [self._receipt(pk, rows.get(pk), shown.get(pk)) for pk in ids]})
+        shown = self._shown(few)
+        receipts = [self._receipt(pk, rows.get(pk), shown.get(pk)) for pk in in_turns(ids)]
+        return Response({"items": receipts})
 
     @operations.events
     @action(detail=False)
@@ -198,14 +204,18 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
     def _accepted_batch(
         self, items: Sequence[Submission | InvalidPushRequest], rows: Sequence[PushRequest]
     ) -> Response:
-        accepted = iter(self.get_serializer(rows, many=True).data)
+        accepted = self._many(rows)
         tickets = [
             {"status": 202, "push_request": next(accepted)}
             if isinstance(item, Submission)
             else _refused(item)
-            for item in items
+            for item in in_turns(items)
         ]
         return Response({"items": tickets}, status=202, headers=_retry_after())
+
+    def _many(self, rows: Iterable[PushRequest]) -> Iterator[dict[str, Any]]:
+        serializer = self.get_serializer()
+        return (serializer.to_representation(row) for row in in_turns(rows))
 
     def _receipt(self, pk: UUID, row: PushRequest | None, deliveries: Any) -> dict[str, Any]:
         if row is None:
@@ -218,14 +228,16 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
             "deliveries": deliveries,
         }
 
-    def _shown(self, deliveries: Mapping[UUID, Sequence[Delivery]]) -> dict[UUID, Any]:
+    def _shown(self, ids: Sequence[UUID]) -> dict[UUID, Any]:
         """Return the receipts of several requests, by the key of the request."""
-        shown: dict[UUID, Any] = {pk: [] for pk in deliveries}
-        tried = [pk for pk, those in deliveries.items() if those]
-        rows = PushRequest.objects.filter(pk__in=tried).only("backend", "recipients")
-        # A few at a time: they may have more recipients than addresses.
-        for row in rows.iterator(chunk_size=50) if tried else ():
-            shown[row.pk] = _receipts(deliveries[row.pk], NamedAddresses.of(row))
+        shown: dict[UUID, Any] = {pk: [] for pk in ids}
+        for some in _portions(ids):
+            deliveries: dict[UUID, list[Delivery]] = {}
+            for delivery in Delivery.objects.filter(request__in=some).order_by("pk"):
+                deliveries.setdefault(delivery.request_id, []).append(delivery)
+            rows = PushRequest.objects.filter(pk__in=list(deliveries)) if deliveries else None
+            for row in rows.only("backend", "recipients") if rows is not None else ():
+                shown[row.pk] = _receipts(deliveries[row.pk], NamedAddresses.of(row))
         return shown
 
     def _state(self, row: PushRequest) -> Response:
@@ -233,9 +245,16 @@ class PushRequestViewSet(ApiView, GenericViewSet[PushRequest]):
         return Response(self.get_serializer(row).data, headers=headers)
 
 
+def _portions(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """Yield a few of ``ids`` at a time: what is read of each row takes a while."""
+    starts = range(0, len(ids), _TOGETHER)
+    return in_turns(ids[start : start + _TOGETHER] for start in starts)
+
+
 def _receipts(deliveries: Any, named: NamedAddresses) -> Any:
     """Return ``deliveries`` as a third party sees them."""
-    return DeliverySerializer(deliveries, many=True, context={"named": named}).data
+    serializer = DeliverySerializer(context={"named": named})
+    return [serializer.to_representation(delivery) for delivery in in_turns(deliveries)]
 
 
 def _refused(item: InvalidPushRequest) -> dict[str, Any]:

@@ -80,3 +80,12 @@ def test_costs_no_more_queries_than_one(acme: ThirdParty) -> None:
     kinds = [query["sql"].split()[0] for query in queries]
     write = "COPY" if connection.vendor == "postgresql" else "INSERT"
     assert [kind for kind in kinds if kind not in ("BEGIN", "COMMIT")] == ["SELECT", write]
+
+
+def test_each_item_lists_a_few_errors(acme: ThirdParty) -> None:
+    good, bad = {"recipients": ["t"]}, {"recipients": [""] * 500}
+    tickets = acme.post("batch", body={"items": [good, bad]}).json()["items"]
+    problem = tickets[1]["problem"]
+    named = [error["pointer"] for error in problem["errors"]]
+    assert named == [f"/items/1/recipients/{n}" for n in range(10)]
+    assert problem["detail"] == "More than 10 things are wrong; the first 10 are in errors."
