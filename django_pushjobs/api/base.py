@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.decorators import method_decorator
@@ -23,7 +24,7 @@ from .conditional import ConditionalAuthentication
 from .exception_handler import problem_handler
 from .negotiation import AlwaysJSON
 from .openapi.schema import ApiSchema
-from .parsers import StrictJSONParser
+from .parsers import SMALL, StrictJSONParser, announced_length
 from .permissions import HasScope, IsClient
 from .renderers import ResourceRenderer
 from .tracing import Trace
@@ -44,6 +45,14 @@ class JSONView(APIView):
         reporting.protect(request)
         self.trace = Trace.of(request.headers)
         return super().initialize_request(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # A body may come as slowly as its sender likes: as long as we wait for it, we hold no
+        # connection to the database. A large one is read later, see there.
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if announced_length(request) <= (SMALL if limit is None else min(SMALL, limit)):
+            _ = request._request.body
+        super().initial(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
         return problem_handler

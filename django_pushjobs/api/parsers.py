@@ -12,8 +12,10 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
+from ..runtime.greenlets import cooperative
 from ..runtime.turns import breathe
 from .exceptions import BodyTooLarge
+from .waiting import release_connections
 
 #: Levels of objects and arrays in a body.
 MAX_DEPTH = 64
@@ -22,8 +24,9 @@ MAX_DEPTH = 64
 MAX_VALUES = 100_000
 MAX_CONTAINERS = 50_000
 
-#: Bytes of a body from which it takes a while to parse.
-_LARGE = 65_536
+#: Bytes of a body that anybody may send before we know who it is. Above that, it takes a while to
+#: receive and to parse.
+SMALL = 65_536
 #: The types of what a parser makes that holds other values.
 _CONTAINERS = frozenset({dict, list})
 
@@ -50,7 +53,7 @@ class StrictJSONParser(BaseParser):
         :raises BodyTooLarge: it has too many bytes.
         """
         request = (parser_context or {}).get("request")
-        body = _read(stream, _length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        body = _read(stream, announced_length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if _has_too_many_values(body):
             raise ParseError(
                 f"The body has more than {MAX_VALUES} values, or more than {MAX_CONTAINERS} "
@@ -73,7 +76,7 @@ class StrictJSONParser(BaseParser):
         # With so few opening brackets it cannot be deeper.
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
             raise _too_deep()
-        if len(body) >= _LARGE:
+        if len(body) > SMALL:
             breathe()
         return value
 
@@ -109,19 +112,20 @@ def _is_deeper(value: Any, limit: int) -> bool:
     return True
 
 
-def _length(request: Request | None) -> int:
+def announced_length(request: Request | None) -> int:
     """Return the announced length; 0 if there is none, as with chunks."""
     announced = str(request.META.get("CONTENT_LENGTH", "")) if request is not None else ""
     return int(announced) if announced.isdecimal() else 0
 
 
 def _read(stream: IO[bytes], announced: int, limit: int | None) -> bytes:
-    if limit is None:
-        return stream.read()
-    if announced > limit:
+    if limit is not None and announced > limit:
         raise BodyTooLarge(f"The body has more than {limit} bytes.")
-    body = stream.read(limit + 1)
-    if len(body) > limit:
+    if announced > SMALL and cooperative():
+        # Whoever waits for the rest of a body must not keep a connection that others need.
+        release_connections()
+    body = stream.read() if limit is None else stream.read(limit + 1)
+    if limit is not None and len(body) > limit:
         raise BodyTooLarge(f"The body has more than {limit} bytes.")
     return body
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle
 
 from tests.support import evil
@@ -23,10 +23,12 @@ def evil_answers(stage: Stage, seconds: float) -> None:
     """All the answers that never end: by push services, by endpoints, and over HTTP/2."""
     names = [*evil.HTTP1, *evil.TLS]
     mallory, frames = stage.caller("mallory"), cycle(evil.HTTP2)
-    urls = cycle(f"http://127.0.0.1:{stage.http}/{name}" for name in evil.HTTP1)
+    urls = _urls(stage, evil.HTTP1)
     for _ in _volleys(seconds):
         _submit(mallory, *(_to([subscription(stage.https, name)]) for name in names * 2))
         with _endpoints(mallory, [next(urls) for _ in range(ENDPOINTS)]) as ids:
+            # They are challenged a second after they were registered.
+            time.sleep(3 * PAUSE)
             for endpoint in ids:
                 mallory.call("POST", f"/callback-endpoints/{endpoint}/test")
             _submit(
@@ -43,10 +45,12 @@ def lame_answers(stage: Stage, seconds: float) -> None:
     """Answers that drip, that never come, that lead elsewhere, and bodies without an end."""
     mallory = stage.caller("mallory")
     names = ("drip", "silence", "redirect", "a-body-without-a-length")
-    urls = cycle(f"http://127.0.0.1:{stage.http}/{name}" for name in names)
+    urls = _urls(stage, names)
     for _ in _volleys(seconds):
         _submit(mallory, *(_to([subscription(stage.https, name)]) for name in names * 10))
         with _endpoints(mallory, [next(urls) for _ in range(ENDPOINTS)]) as ids:
+            # They are challenged a second after they were registered.
+            time.sleep(3 * PAUSE)
             for endpoint in ids:
                 mallory.call("POST", f"/callback-endpoints/{endpoint}/test")
             time.sleep(PAUSE)
@@ -68,6 +72,12 @@ def silent_names(stage: Stage, seconds: float) -> None:
         number += 40
         _submit(mallory, *(_to([subscription(443, "push", host)]) for host in hosts))
         mallory.call("POST", "/callback-endpoints", {"url": f"https://{hosts[0]}/"})
+
+
+def _urls(stage: Stage, names: Iterable[str]) -> Iterator[str]:
+    """Yield URLs for endpoints: in turn one that is proven first, and one that never is."""
+    base = f"http://127.0.0.1:{stage.http}"
+    return cycle(f"{base}{kind}/{name}" for name in names for kind in ("/proven", ""))
 
 
 def _volleys(seconds: float) -> Iterator[int]:

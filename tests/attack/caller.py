@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ MOUNT = "/api/v1"
 PUSH_REQUESTS = f"{MOUNT}/push-requests"
 #: Seconds for one answer.
 TIMEOUT = 60
+#: Seconds between two connections that are held.
+PAUSE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Caller:
         lines: list[socket.socket] = []
         try:
             for _ in range(count):
+                time.sleep(PAUSE)
                 line = self.dial()
                 line.sendall(data)
                 lines.append(line)

@@ -3,7 +3,7 @@
 import os
 
 from example_project.settings import *  # noqa: F403
-from example_project.settings import LOGGING, PUSHJOBS
+from example_project.settings import DATABASES, LOGGING, PUSHJOBS
 
 from . import resolver
 
@@ -12,8 +12,17 @@ resolver.install()
 PUSHJOBS = PUSHJOBS | {
     # The attackers' hosts are on this machine.
     "INSECURE_DESTINATIONS": True,
-    # What a site sets that serves strangers: it is what keeps a client from filling the queue.
+    # What a site sets that serves strangers: it keeps a client from filling the queue, and from
+    # having the web server for itself.
     "MAX_UNFINISHED": 1_000,
+    "RATE_LIMIT": 1_000,
+    "RATE_WINDOW": 10,
+}
+# As docs/howto/deployment.rst has it: thousands of calls are in each process.
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "min_size": 0,
+    "max_size": 10,
+    "timeout": 30,
 }
 PUSHJOBS["BACKENDS"]["webpush"]["OPTIONS"]["ca_file"] = os.environ["ATTACK_CA_FILE"]
 PUSHJOBS["BACKENDS"]["apns"] = {

@@ -44,9 +44,9 @@ browser = Client()
 browser.force_login(user)
 made = {
     "mallory": keys("mallory"),
-    "fuzz": keys("fuzz", max_unfinished=0),
+    "fuzz": keys("fuzz", max_unfinished=0, rate_limit=0),
     "victim": keys("victim"),
-    "neighbour": keys("neighbour", max_unfinished=0),
+    "neighbour": keys("neighbour", max_unfinished=0, rate_limit=0),
     "session": browser.cookies["sessionid"].value,
 }
 print(json.dumps(made))
@@ -99,6 +99,8 @@ class Stage:
             )
             self.worker.says("is ready", times=WORKER_PROCESSES)
             self._take_part(made, exits)
+            # All of ours are running; from here on, this process attacks.
+            os.nice(NICE)
             self._exits = exits.pop_all()
         return self
 

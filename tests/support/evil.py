@@ -4,7 +4,8 @@
 the client is all that is measured there. It writes the certificate of its authority to CA_FILE and
 prints three ports: HTTP/1.1, HTTP/1.1 over TLS, HTTP/2. The path of a request, or the header
 ``evil`` in HTTP/2, names the answer; of a path, the first part does, so that there can be many
-different ones.
+different ones. After a first part ``proven``, the challenge to an endpoint of callbacks is met, and
+the second part names the answer to all others.
 """
 
 from __future__ import annotations
@@ -246,7 +247,13 @@ def _http1(connection: socket.socket, log: Path | None = None) -> None:
     while request := _request(connection):
         if request.startswith(b"\x16\3"):
             _send(connection, WARNINGS)
-        name = request.split(b" ", 2)[1].split(b"/", 2)[1].decode()
+        _, name, *rest = request.split(b" ", 2)[1].decode().split("/")
+        if name == "proven":
+            name = rest[0]
+            if code := re.search(rb'"challenge": ?"([^"]+)"', request):
+                length = b"Content-Length: %d\r\n\r\n" % len(code[1])
+                connection.sendall(_OK + length + code[1])
+                continue
         if name in BRIEF:
             connection.sendall(BRIEF[name])
         elif name == "silence":

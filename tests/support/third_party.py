@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from django_pushjobs.models import ApiClient, ApiKey
+
+from .operations import operations as operations
 
 MOUNT = "/api/v1"
 PUSH_REQUESTS = f"{MOUNT}/push-requests"
@@ -85,10 +86,3 @@ def faults(response: Any) -> set[tuple[str, str]]:
     """Return pointer (or parameter) and code of every error of a 400, which is valid UTF-8."""
     assert response.status_code == 400, response.content
     return {(e.get("pointer", e.get("parameter")), e["code"]) for e in problem(response)["errors"]}
-
-
-def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
-    """Yield method, path and description of every operation in an OpenAPI document."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method, path, operation

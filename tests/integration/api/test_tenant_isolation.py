@@ -20,6 +20,7 @@ from django_pushjobs.callbacks import endpoints
 from django_pushjobs.models import CallbackEndpoint, PushRequest
 from django_pushjobs.states import Status
 from tests.support.callbacks import INSECURE
+from tests.support.operations import examples
 from tests.support.samples import some_deliveries
 from tests.support.third_party import MOUNT, ThirdParty, operations
 
@@ -37,15 +38,7 @@ def document() -> Any:
 
 def example(operation: Any) -> Any:
     """Return a body for the operation, from its example, or None where it takes none."""
-    content = operation.get("requestBody", {}).get("content", {})
-    for media in content.values():
-        for entry in media.get("examples", {}).values():
-            # Examples of URLs are of hosts that are not there.
-            return {
-                name: "http://127.0.0.1:9/" if name == "url" else value
-                for name, value in entry["value"].items()
-            }
-    return None
+    return next(examples(operation), None)
 
 
 def parameters(path: str) -> list[str]:
