@@ -96,8 +96,8 @@ def endpoints(stage: Stage, seconds: float) -> None:
             case 2:
                 events = caller.call("GET", f"{one}/events")
                 for event in events.json.get("results", ())[:3]:
-                    caller.call("POST", f"/callback-events/{event['id']}/replay")
-                    caller.call("GET", f"/callback-events/{event['id']}/attempts")
+                    caller.call("POST", f"/callbacks/{event['id']}/replay")
+                    caller.call("GET", f"/callbacks/{event['id']}/attempts")
             case 3:
                 caller.call("POST", f"{one}/replay", since)
             case _:

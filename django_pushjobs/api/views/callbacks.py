@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.views.decorators.debug import sensitive_variables
@@ -28,6 +28,9 @@ from ..serializers.callbacks import (
 )
 
 _Row = TypeVar("_Row", bound=Model)
+
+#: Attempts at a callback that are shown, the last ones.
+MAX_ATTEMPTS_SHOWN: Final = 100
 
 
 class _CallbackView(ApiView, GenericViewSet[_Row]):
@@ -173,8 +176,9 @@ class CallbackEventViewSet(_CallbackView[CallbackEvent]):
     @operations.list_attempts
     @action(detail=True, serializer_class=CallbackAttemptSerializer, pagination_class=None)
     def attempts(self, request: Request, **kwargs: Any) -> Response:
-        journal = self.get_object().journal.all()
-        return Response(self.get_serializer(journal, many=True).data)
+        # A callback may be replayed as often as somebody likes.
+        journal = self.get_object().journal.order_by("-id")[:MAX_ATTEMPTS_SHOWN]
+        return Response(self.get_serializer([*reversed(journal)], many=True).data)
 
 
 def _enabled(endpoint: CallbackEndpoint) -> CallbackEndpoint:

@@ -11,10 +11,17 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from django_pushjobs.callbacks import endpoints, sender
-from django_pushjobs.models import ApiKey, CallbackEndpoint, CallbackEvent, Scope
+from django_pushjobs.models import (
+    ApiKey,
+    CallbackAttempt,
+    CallbackEndpoint,
+    CallbackEvent,
+    Scope,
+)
 from django_pushjobs.transport import destinations
 from django_pushjobs.transport.lookups import Lookups
 from tests.support.callbacks import INSECURE, verified
@@ -176,6 +183,17 @@ def test_rotate_test_and_read_the_attempts(acme: ThirdParty, receiver: Provider)
     assert (shown["status"], shown["attempts"]) == ("delivered", 1)
     [attempt] = acme.call("get", f"{CALLBACKS}/{shown['id']}/attempts").json()
     assert (attempt["status_code"], attempt["response"]) == (200, "thanks")
+
+
+def test_the_last_attempts_of_many(acme: ThirdParty, receiver: Provider) -> None:
+    made = register(acme, receiver.url)
+    event = acme.call("post", f"{ENDPOINTS}/{made['id']}/test").json()
+    CallbackAttempt.objects.bulk_create(
+        CallbackAttempt(event_id=event["id"], number=n, started_at=timezone.now(), latency=1)
+        for n in range(150)
+    )
+    shown = acme.call("get", f"{CALLBACKS}/{event['id']}/attempts").json()
+    assert [attempt["number"] for attempt in shown] == list(range(50, 150))
 
 
 def test_pause_resume_and_replay(acme: ThirdParty, receiver: Provider) -> None:
