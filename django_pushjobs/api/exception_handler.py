@@ -74,13 +74,17 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             got_request_exception.send(sender=type(view), request=request._request)
+        # Whoever has more streams than he may have is refused as often as he asks: nobody is to
+        # get a mail each time.
+        is_ours = not isinstance(error, TooManyListeners)
         log_response(
             "%s: %s",
             response.reason_phrase,
             request.path,
             response=response,
             request=request._request,
-            exception=error,
+            level=None if is_ours else "warning",
+            exception=error if is_ours else None,
         )
     return response
 

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from rq.serializers import JSONSerializer
 
 from django_pushjobs.api.parsers import MAX_CONTAINERS, MAX_VALUES
+from django_pushjobs.events.listeners import TooManyListeners
 from django_pushjobs.models import PushRequest
 from django_pushjobs.recipients import BaseResolver
 from tests.support.third_party import PUSH_REQUESTS, ThirdParty, faults, problem
@@ -378,3 +379,15 @@ def test_a_rehearsal_is_asked_for_in_the_body_only(acme: ThirdParty) -> None:
     item = {"items": [{"recipients": ["t"], "validate_only": True}]}
     assert faults(acme.post("batch", item)) == {("/items/0/validate_only", "unknown_field")}
     assert not PushRequest.objects.exists()
+
+
+def test_refused_streams_mail_nobody(
+    acme: ThirdParty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise TooManyListeners
+
+    monkeypatch.setattr("django_pushjobs.api.sse.respond", refuse)
+    assert acme.get("events").status_code == 503
+    [record] = [r for r in caplog.records if r.name == "django.request"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
