@@ -205,7 +205,7 @@ def test_an_endpoint_that_was_just_deleted_does_not_fail_the_commit(receiver: Pr
     assert sender.send(endpoint.pk) == 0
 
 
-@pytest.mark.postgresql  # SQLite has one writer at a time.
+@pytest.mark.many_writers
 def test_an_endpoint_is_deleted_while_what_came_of_its_attempts_is_written(
     receiver: Provider,
 ) -> None:
@@ -240,8 +240,11 @@ def test_an_endpoint_is_deleted_while_what_came_of_its_attempts_is_written(
 
 
 def _somebody_waits() -> bool:
+    waits = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+    if connection.vendor == "postgresql":
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(waits)
         (waiting,) = cursor.fetchone()
     return bool(waiting)
 
