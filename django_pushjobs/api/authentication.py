@@ -59,7 +59,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Principal, ApiKey] | None:
-        secret = _secret(request)
+        secret = secret_of(request)
         if not secret:
             return None
         key = ApiKey.objects.authenticate(secret, among=self.keys(request))
@@ -80,7 +80,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         challenge = 'Bearer realm="push requests"'
         # RFC 6750, section 3.1: no error code if no key was sent.
-        return f'{challenge}, error="invalid_token"' if _secret(request) else challenge
+        return f'{challenge}, error="invalid_token"' if secret_of(request) else challenge
 
 
 def remote_address(request: HttpRequest) -> str | None:
@@ -97,7 +97,8 @@ def remote_address(request: HttpRequest) -> str | None:
     return hops[-proxies].strip() or None if len(hops) >= proxies else None
 
 
-def _secret(request: Request) -> str:
+def secret_of(request: HttpRequest | Request) -> str:
+    """Return the API key that was sent; empty if there is none."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -19,9 +21,10 @@ from rest_framework.views import APIView
 from .. import reporting, sentry
 from ..limits.admission import Admission
 from ..models import ApiClient, ApiKey, Scope
-from . import throttling
+from . import lines, throttling
 from .conditional import ConditionalAuthentication
 from .exception_handler import problem_handler
+from .exceptions import TooManyCalls
 from .negotiation import AlwaysJSON
 from .openapi.schema import ApiSchema
 from .parsers import SMALL, StrictJSONParser, announced_length
@@ -37,7 +40,21 @@ class JSONView(APIView):
     parser_classes = (StrictJSONParser,)
     content_negotiation_class = AlwaysJSON
 
+    #: Whether who calls is told by an API key.
+    needs_key = False
+
     trace: Trace
+    caller = 0
+    refusal: TooManyCalls | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.caller = lines.caller_of(request, has_key=self.needs_key)
+        with ExitStack() as turn:
+            try:
+                turn.enter_context(lines.turn(self.caller))
+            except TooManyCalls as refused:
+                self.refusal = refused
+            return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # Messages and addresses stay out of error reports.
@@ -47,12 +64,17 @@ class JSONView(APIView):
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         # A body may come as slowly as its sender likes: as long as we wait for it, we hold no
-        # connection to the database. A large one is read later, see there.
+        # connection to the database, and others have our turn. A large one is read later, see
+        # there.
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if announced_length(request) <= (SMALL if limit is None else min(SMALL, limit)):
-            _ = request._request.body
+            with lines.aside():
+                _ = request._request.body
         super().initial(request, *args, **kwargs)
+        lines.recognise(self.caller)
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
         return problem_handler
@@ -84,6 +106,7 @@ class ApiView(JSONView):
     http_method_names = ["get", "head", "post"]  # noqa: RUF012  (as declared upstream)
     schema: ViewInspector | None = ApiSchema()
 
+    needs_key = True
     #: The scope that a key needs; None: ``read`` if the method is safe, else ``submit``.
     scope: Scope | None = None
 

@@ -40,7 +40,7 @@ from ..exceptions import (
 from ..models import CallbackEndpoint, CallbackEvent
 from ..submission.idempotency import CallInProgress, KeyReused
 from . import problems
-from .exceptions import InsufficientScope, InvalidItem
+from .exceptions import InsufficientScope, InvalidItem, TooManyCalls
 from .problems import Problem, ProblemType
 
 #: Seconds after which it is worth repeating a call that found no database, Redis or room.
@@ -217,6 +217,13 @@ _PROBLEMS: Final[Mapping[type[BaseException], Problem | Callable[[Any], Problem]
         status=409,
         type=problems.IDEMPOTENCY_IN_PROGRESS,
         detail="A call with this Idempotency-Key is in progress: repeat it in a moment.",
+        headers={"Retry-After": "1"},
+    ),
+    TooManyCalls: Problem(
+        status=429,
+        type=problems.QUOTA_EXCEEDED,
+        detail="Too many of your calls are waiting: make fewer at the same time.",
+        members={"violated-policies": ["calls"]},
         headers={"Retry-After": "1"},
     ),
     TooManyListeners: Problem(

@@ -32,6 +32,12 @@ class EndpointDisabled(APIException):
     default_detail = "The endpoint is disabled: resume it first."
 
 
+class TooManyCalls(APIException):
+    """So many calls of this caller wait for their turn that no other one may."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class NeedsGreenlets(APIException):
     """A stream would occupy a thread of this server for as long as it is open."""
 

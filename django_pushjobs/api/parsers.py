@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from ..runtime.greenlets import cooperative
 from ..runtime.turns import breathe
+from . import lines
 from .exceptions import BodyTooLarge
 from .waiting import release_connections
 
@@ -124,7 +125,8 @@ def _read(stream: IO[bytes], announced: int, limit: int | None) -> bytes:
     if announced > SMALL and cooperative():
         # Whoever waits for the rest of a body must not keep a connection that others need.
         release_connections()
-    body = stream.read() if limit is None else stream.read(limit + 1)
+    with lines.aside():
+        body = stream.read() if limit is None else stream.read(limit + 1)
     if limit is not None and len(body) > limit:
         raise BodyTooLarge(f"The body has more than {limit} bytes.")
     return body

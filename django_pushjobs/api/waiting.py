@@ -14,6 +14,7 @@ from ..broker import Unavailable
 from ..conf import conf
 from ..events.listeners import TooManyListeners, can_listen, hub
 from ..models import PushRequest
+from . import lines
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ def wait_for_end(row: PushRequest, seconds: int, look: Callable[[], PushRequest]
             if row.is_final:
                 return row
             release_connections()
-            listener.wait_for_end(seconds)
+            with lines.aside():
+                listener.wait_for_end(seconds)
     except (Unavailable, TooManyListeners) as error:
         logger.warning("cannot wait until push request %s is done: %r", row.pk, error)
         return row

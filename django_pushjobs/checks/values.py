@@ -23,6 +23,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "MAX_UNFINISHED": (0, 10_000_000),
     "TRUSTED_PROXIES": (0, 16),
     "MAX_WAIT": (0, 3_600),
+    "MAX_CLIENT_CALLS": (0, 1_000),
     "MAX_LISTENERS": (0, 1_000_000),
     "MAX_CLIENT_LISTENERS": (0, 1_000_000),
     # Readers of the Idempotency-Key draft expect a day.
