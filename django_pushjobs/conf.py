@@ -114,7 +114,7 @@ class Conf:
     #: the window of RATE_LIMIT
     RATE_WINDOW: int = 60
     #: calls of one client that one process of a web server works off at a time; the others wait
-    MAX_CLIENT_CALLS: int = 8
+    MAX_CLIENT_CALLS: int = 4
     #: push requests a client may submit on one day (UTC)
     DAILY_QUOTA: int = 0
     #: push requests of a client that may be unfinished at a time

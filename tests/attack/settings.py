@@ -21,7 +21,7 @@ PUSHJOBS = PUSHJOBS | {
 # As docs/howto/deployment.rst has it: thousands of calls are in each process.
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 0,
-    "max_size": 10,
+    "max_size": 20,
     "timeout": 30,
 }
 PUSHJOBS["BACKENDS"]["webpush"]["OPTIONS"]["ca_file"] = os.environ["ATTACK_CA_FILE"]
