@@ -65,7 +65,7 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
         _give_up(now)
     enqueued = enqueue_due(LIMIT) if due or recovered else 0
     if queued:
-        enqueued += enqueue_lost(LOOKED_AT)
+        enqueued += enqueue_lost(LOOKED_AT, LIMIT)
     pruned = pruning.prune(now, requests=old[0], answers=old[1]) if prune else 0
     return Sweep(recovered, expired, enqueued, pruned, callbacks=sweeping.sweep())
 
