@@ -152,7 +152,7 @@ def enqueue_again(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> int:
 
 
 def _queue(waiting: PushRequestQuerySet, now: datetime) -> Iterable[Sequence[Any]]:
-    """Move ``waiting`` to QUEUED, and return :data:`_COLUMNS` and the counts of those that moved."""
+    """Move ``waiting`` to QUEUED; return :data:`_COLUMNS` and the counts of those that moved."""
     fields = {"queued_at": now, "enqueues": F("enqueues") + 1}
     columns = (*_COLUMNS, *COUNTS)
     if can_return(waiting.db):

@@ -1,9 +1,9 @@
 """What has gathered while a provider was away is let out bit by bit, and not all at once.
 
 The relay lets a few requests of the backend out at first, and twice as many in each step that
-follows, until it lets them out twice as fast as they have gathered. A step takes ``RELAY_INTERVAL``,
-however often the relay sweeps meanwhile. There is one relay that sweeps, so this is known to its
-process alone; the next one would begin without a ramp.
+follows, until it lets them out twice as fast as they have gathered. A step takes
+``RELAY_INTERVAL``, however often the relay sweeps meanwhile. There is one relay that sweeps, so
+this is known to its process alone; the next one would begin without a ramp.
 """
 
 from __future__ import annotations
