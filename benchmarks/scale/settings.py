@@ -15,6 +15,8 @@ PUSHJOBS = _EXAMPLE | {
     "RETENTION": float(RETENTION),
     # So that nobody asks the database for it, of which there are two.
     "REDIS_PREFIX": "scale",
+    # On a machine that is busy.
+    "REDIS_TIMEOUT": 10.0,
 }
 # Nobody has collected them, and the admin is asked without.
 WHITENOISE_AUTOREFRESH = True

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +28,8 @@ from .announcements import publish
 
 logger = logging.getLogger(__name__)
 
+#: Requests that are moved in one transaction.
+BATCH = 1_000
 #: What is read of a request that was moved to QUEUED; the counts follow.
 _COLUMNS = ("pk", "priority", "enqueues", "parent_id", "client_id", "backend", "error_code")
 
@@ -39,23 +44,29 @@ def enqueue(rows: Sequence[PushRequest]) -> None:
 
     Without Redis they go back to PENDING, and the relay enqueues them later.
     """
-    now = timezone.now()
-    if rows and not _enqueue([job_of(row) for row in rows], now):
+    jobs = [job_of(row) for row in rows]
+    if jobs and not _is_taken(jobs):
+        now = timezone.now()
+        _take_back(jobs, now)
         for row in rows:
             row.status, row.next_attempt_at, row.queued_at = Status.PENDING, now, None
 
 
-def _enqueue(jobs: Sequence[PushJob], now: datetime) -> bool:
-    """Enqueue ``jobs``; without Redis, set their requests back to PENDING and return False."""
+def _is_taken(jobs: Sequence[PushJob]) -> bool:
+    """Enqueue ``jobs``; return whether Redis has taken them."""
     try:
         queues.enqueue(jobs)
     except Unavailable as error:
         logger.error("Could not enqueue %d push requests: %s", len(jobs), error)
-        PushRequest.objects.among(job.request_id for job in jobs).transition(
-            Status.PENDING, next_attempt_at=now, queued_at=None
-        )
         return False
     return True
+
+
+def _take_back(jobs: Sequence[PushJob], now: datetime) -> None:
+    """Set the requests back to PENDING that Redis has not taken."""
+    PushRequest.objects.among(job.request_id for job in jobs).transition(
+        Status.PENDING, next_attempt_at=now, queued_at=None
+    )
 
 
 def enqueue_due(limit: int, *, step: bool = True) -> int:
@@ -79,7 +90,7 @@ def enqueue_due(limit: int, *, step: bool = True) -> int:
         gathered = due.filter(backend=backend).count()
         ramp.begin(backend, gathered, (now - since).total_seconds())
     if not paused and not ramp.is_on():
-        return enqueue_again(due, _first(due, limit))
+        return _enqueue_first(due, limit)
     enqueued = enqueue_again(due, breaker.probe(paused, due, now, using=using))
     for backend in conf().BACKENDS:
         concerned = [pause.client_id for pause in paused if pause.backend == backend]
@@ -90,6 +101,29 @@ def enqueue_due(limit: int, *, step: bool = True) -> int:
             ramp.take(backend, len(found), asked)
             enqueued += enqueue_again(of_backend, found)
     return enqueued
+
+
+def _enqueue_first(due: PushRequestQuerySet, limit: int) -> int:
+    """Enqueue up to ``limit`` of those that have been due the longest; return how many.
+
+    While Redis takes some of them, the database moves the next.
+    """
+    enqueued, asked, under_way = 0, 0, deque[tuple[_Moved, Future[bool]]]()
+    with ThreadPoolExecutor(1, "enqueue") as redis:
+        while asked < limit:
+            ids = _first(due, min(BATCH, limit - asked))
+            asked += len(ids)
+            if moved := _move(due, ids):
+                under_way.append((moved, redis.submit(_is_taken, moved.jobs)))
+            if len(under_way) > 1:
+                enqueued += _settle(*under_way.popleft())
+            if len(ids) < BATCH:
+                break
+        return enqueued + sum(_settle(*each) for each in under_way)
+
+
+def _settle(moved: _Moved, is_taken: Future[bool]) -> int:
+    return moved.enqueued(is_taken.result())
 
 
 def _first(due: PushRequestQuerySet, limit: int) -> list[UUID]:
@@ -124,12 +158,32 @@ def enqueue_again(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> int:
 
     :returns: how many were enqueued.
     """
+    moved = _move(waiting, ids)
+    return moved.enqueued(_is_taken(moved.jobs)) if moved else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """Requests that were moved to QUEUED: their jobs, and what to tell whoever listens."""
+
+    jobs: Sequence[PushJob]
+    changes: Sequence[Change]
+
+    def enqueued(self, is_taken: bool) -> int:
+        """Return how many were enqueued, after Redis has taken their jobs or not."""
+        if not is_taken:
+            _take_back(self.jobs, timezone.now())
+            return 0
+        publish(self.changes)
+        return len(self.jobs)
+
+
+def _move(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> _Moved | None:
+    """Move those of ``ids`` that are still in ``waiting`` to QUEUED; None if there are none."""
     now = timezone.now()
-    if not ids:
-        return 0
     jobs, changes = [], []
-    for pk, priority, enqueues, parent_id, client_id, backend, error_code, *counts in _queue(
-        waiting.among(ids), now
+    for pk, priority, enqueues, parent_id, client_id, backend, error_code, *counts in (
+        _queue(waiting.among(ids), now) if ids else ()
     ):
         jobs.append(PushJob(pk, priority, enqueues))
         # Nobody listens to a part, or to what our own code has submitted.
@@ -145,10 +199,7 @@ def enqueue_again(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> int:
                     at=now,
                 )
             )
-    if not jobs or not _enqueue(jobs, now):
-        return 0
-    publish(changes)
-    return len(jobs)
+    return _Moved(jobs, changes) if jobs else None
 
 
 def _queue(waiting: PushRequestQuerySet, now: datetime) -> Iterable[Sequence[Any]]:

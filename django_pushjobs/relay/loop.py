@@ -14,6 +14,7 @@ from ..broker import Unavailable
 from ..broker.lease import Lease
 from ..conf import conf
 from ..db.readers import read
+from ..runtime.greenlets import set_slots, slots
 from .sweep import sweep
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,9 @@ def run(stop: threading.Event) -> None:
     Of all relays of a site one sweeps. If its process dies, those on the same machine see that and
     take over at once; the others do when its lease has expired.
     """
+    if slots() is None:
+        # On its own: nobody waits for this process, so it is as patient with Redis as a worker.
+        set_slots(1)
     relay = Relay()
     with sentry.background("relay"):
         while not stop.is_set():
