@@ -1,4 +1,8 @@
-"""What everything takes in a database with many rows, beside an empty one."""
+"""What everything takes in a database with many rows, beside an empty one.
+
+The admin's list counts up to 10,000 rows and shows a page of them, which an empty table does not
+have; beyond that it takes the same however many there are.
+"""
 
 from __future__ import annotations
 
