@@ -12,8 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import router, transaction
+from django.utils import timezone
 
 from ..callbacks import outbox
+from ..db.locks import locked
 from ..events.change import Change
 from ..models import BULKY, PushRequest
 from ..models.push_requests import PushRequestQuerySet
@@ -63,6 +65,31 @@ def end(rows: PushRequestQuerySet, request_id: UUID, status: Status, **fields: A
         record(changes, using=using)
         transaction.on_commit(partial(_announce_end, changes), using=using)
     return True
+
+
+def end_many(
+    rows: PushRequestQuerySet, request_ids: Sequence[UUID], status: Status, **fields: Any
+) -> int:
+    """End many push requests as :func:`end` does one, in one transaction.
+
+    Those that somebody else is moving at this moment are left alone.
+
+    :param rows: those requests, with whatever must hold for them to end in the WHERE.
+    :returns: how many have ended.
+    """
+    using = router.db_for_write(PushRequest)
+    with transaction.atomic(using=using):
+        waiting = rows.using(using).among(request_ids)
+        ids = list(locked(waiting).values_list("pk", flat=True))
+        now = timezone.now()
+        if not ids or not waiting.among(ids).transition(status, updated_at=now, **fields):
+            return 0
+        moved = PushRequest.objects.using(using).among(ids).filter(status=status, updated_at=now)
+        ended = list(moved.defer(*BULKY))
+        changes = [Change.of(row) for row in ended if not row.is_part]
+        record(changes, using=using)
+        transaction.on_commit(partial(_announce_end, changes), using=using)
+    return len(ended)
 
 
 def _announce_end(changes: Sequence[Change]) -> None:

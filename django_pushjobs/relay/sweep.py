@@ -5,8 +5,9 @@ Every move is a guarded UPDATE, so two relays at the same time do no harm.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 
 from django.db import router
@@ -16,58 +17,82 @@ from django.utils import timezone
 from ..callbacks import sweeping
 from ..conf import conf
 from ..db.existence import exist
-from ..lifecycle.announcements import end
+from ..lifecycle.announcements import end_many
 from ..lifecycle.dispatch import enqueue_due, enqueue_lost
 from ..limits import breaker
 from ..models import Pause, PushRequest
+from ..models.push_requests import PushRequestQuerySet
 from ..states import Status
 from . import pruning
 from .recovery import recover
 
 #: Rows that one sweep moves at most, of each kind.
-LIMIT = 1_000
+LIMIT = 5_000
+#: Rows that it ends in one transaction.
+END_BATCH = 500
 #: Requests, those queued the longest, whose jobs one sweep asks Redis for.
 LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How many push requests one sweep moved, and how many callback endpoints it enqueued."""
+    """How many push requests one sweep moved, and how many callback endpoints it enqueued.
+
+    :param failed: requests that have waited too long for a paused backend.
+    :param pruned: requests, callbacks and stored answers that were deleted.
+    :param is_full: there may be more to move at once.
+    :param is_pruned: there is nothing left to delete, as far as it has looked.
+    """
 
     recovered: int = 0
     expired: int = 0
     enqueued: int = 0
     pruned: int = 0
     callbacks: int = 0
+    failed: int = 0
+    is_full: bool = field(default=False, kw_only=True)
+    is_pruned: bool = field(default=True, kw_only=True)
 
     def __bool__(self) -> bool:
-        return any(astuple(self))
+        return any(astuple(self)[:-2])
 
 
-def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
+def sweep(*, lenient: bool = False, prune: bool = True, step: bool = True) -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
     If there is nothing to do this is one query, each part of which an index answers, and one for
-    the callbacks; pruning takes another one.
+    the callbacks.
 
     :param lenient: take no claim away because its lease has expired.
     :param prune: also look for what is kept no longer.
+    :param step: it is ``RELAY_INTERVAL`` since what an outage has held back was let out a bit.
     """
     now = timezone.now()
-    running, due, queued, overdue, unreported, *old = exist(*looks(now, prune=prune))
+    looked_for = looks(now, prune=prune)
+    running, due, queued, overdue, unreported, *old = exist(*looked_for)
     if unreported:
         breaker.report(now, using=router.db_for_write(Pause))
     # The order matters: what was recovered is due, and what is overdue expires rather than being
     # enqueued.
     recovered = recover(now, lenient=lenient, limit=LIMIT) if running else 0
     expired = _expire(now) if overdue else 0
-    if due:
-        _give_up(now)
-    enqueued = enqueue_due(LIMIT) if due or recovered else 0
+    failed = _give_up(now) if due else 0
+    enqueued = enqueue_due(LIMIT, step=step) if due or recovered else 0
     if queued:
-        enqueued += enqueue_lost(LOOKED_AT)
-    pruned = pruning.prune(now, requests=old[0], answers=old[1]) if prune else 0
-    return Sweep(recovered, expired, enqueued, pruned, callbacks=sweeping.sweep())
+        enqueued += enqueue_lost(LOOKED_AT, LIMIT)
+    callbacks = sweeping.sweep()
+    pruned = pruning.prune(compress(looked_for[5:], old))
+    return Sweep(
+        recovered,
+        expired,
+        enqueued,
+        pruned.count,
+        callbacks,
+        failed,
+        # Endpoints are all enqueued by one sweep.
+        is_full=max(recovered, expired, enqueued, failed) >= LIMIT,
+        is_pruned=pruned.is_all,
+    )
 
 
 def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
@@ -84,24 +109,28 @@ def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
     ]
 
 
-def _give_up(now: datetime) -> None:
+def _give_up(now: datetime) -> int:
     """End the requests that have waited for a paused backend for as long as they may."""
     using = router.db_for_write(PushRequest)
     # Whatever was refused there, or not even tried, is due since it began to wait.
     waiting = PushRequest.objects.using(using).due(now - timedelta(seconds=conf().MAX_PAUSE_WAIT))
-    for pause in breaker.paused_backends(using=using):
-        rows = waiting.filter(breaker.concerns(pause))
-        for pk in rows.values_list("pk", flat=True)[:LIMIT]:
-            end(
-                rows.filter(pk=pk),
-                pk,
-                Status.FAILED,
-                error_code=pause.error_code,
-                error=f"the backend has been paused for too long: {pause.error}",
-            )
+    return sum(
+        _end(
+            waiting.filter(breaker.concerns(pause)),
+            Status.FAILED,
+            error_code=pause.error_code,
+            error=f"the backend has been paused for too long: {pause.error}",
+        )
+        for pause in breaker.paused_backends(using=using)
+    )
 
 
 def _expire(now: datetime) -> int:
-    overdue = PushRequest.objects.overdue(now)
-    ids = list(overdue.values_list("pk", flat=True)[:LIMIT])
-    return sum(end(overdue.filter(pk=pk), pk, Status.EXPIRED, error_code="expired") for pk in ids)
+    return _end(PushRequest.objects.overdue(now), Status.EXPIRED, error_code="expired")
+
+
+def _end(rows: PushRequestQuerySet, status: Status, **fields: Any) -> int:
+    """End up to :data:`LIMIT` of ``rows``."""
+    ids = list(rows.values_list("pk", flat=True)[:LIMIT])
+    batches = (ids[start : start + END_BATCH] for start in range(0, len(ids), END_BATCH))
+    return sum(end_many(rows, batch, status, **fields) for batch in batches)

@@ -27,8 +27,6 @@ from .acceptance import accept
 from .submissions import Submission
 
 MAX_KEY = 255
-#: Records that one :func:`prune` deletes.
-PRUNE_LIMIT = 1_000
 #: Seconds for which PostgreSQL, MySQL and MariaDB let a call wait for another with the same key.
 PATIENCE = 2
 
@@ -162,12 +160,6 @@ def expired(now: datetime) -> QuerySet[IdempotencyRecord]:
     """Return the answers that are kept no longer."""
     using = router.db_for_write(IdempotencyRecord)
     return IdempotencyRecord.objects.using(using).filter(expires_at__lte=now)
-
-
-def prune(now: datetime, limit: int = PRUNE_LIMIT) -> int:
-    """Delete up to ``limit`` answers that are kept no longer; return how many."""
-    ids = list(expired(now).values_list("pk", flat=True)[:limit])
-    return expired(now).filter(pk__in=ids).delete()[0]
 
 
 def _digest(text: str) -> str:

@@ -174,3 +174,18 @@ def test_a_neighbour_that_tries_everything_stops_nobody(tmp_path: Path) -> None:
     )
     assert program.wait(180) == 0, program.output
     assert "paused: nothing" in program.output
+
+
+def test_many_rows_are_enqueued_and_pruned_to_the_last(tmp_path: Path) -> None:
+    """How fast that is, and what the others cost, is for the benchmark to say."""
+    program = Program(
+        [
+            *("-m", "benchmarks.scale", "--due", "2000", "--old=1000", "--seconds=2"),
+            "--rows=100",
+        ],
+        {**os.environ, "DJANGO_SETTINGS_MODULE": ""},
+        tmp_path / "log",
+    )
+    assert program.wait(300) == 0, program.output
+    assert "2,000 due at once" in program.output
+    assert "the admin's list" in program.output

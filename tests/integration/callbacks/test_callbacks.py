@@ -707,9 +707,9 @@ def test_old_callbacks_are_pruned_with_their_attempts(receiver: Provider, clock:
     endpoint, _ = an_endpoint(receiver.url)
     an_event(endpoint)
     sender.send(endpoint.pk)
-    assert sweeping.prune() == 0
+    assert relay.sweep().pruned == 0
     clock.advance(days=8)
-    assert sweeping.prune() == 1
+    assert relay.sweep().pruned == 1
     assert not CallbackAttempt.objects.exists()
 
 

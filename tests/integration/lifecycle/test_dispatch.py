@@ -34,17 +34,17 @@ class TestLostJobs:
     def test_enqueues_what_was_started_by_a_worker_that_died_before_it_could_claim(self) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, "started", timedelta(minutes=1))
-        assert dispatch.enqueue_lost(10) == 1
+        assert dispatch.enqueue_lost(10, most=10) == 1
 
     @pytest.mark.parametrize("status", ["started", "queued"])
     def test_leaves_alone_what_will_run(self, status: str) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, status, timedelta(0))
-        assert dispatch.enqueue_lost(10) == 0
+        assert dispatch.enqueue_lost(10, most=10) == 0
 
     def test_enqueues_what_redis_has_forgotten(self, redis: Redis) -> None:
         services.submit(recipients=["token"])
         PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
         redis.flushdb()
-        assert dispatch.enqueue_lost(10) == 1
+        assert dispatch.enqueue_lost(10, most=10) == 1
         assert len(jobs()) == 1

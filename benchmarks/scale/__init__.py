@@ -1,0 +1,1 @@
+"""Many rows: due at one moment, to be pruned, and just there."""
