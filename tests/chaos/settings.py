@@ -8,9 +8,9 @@ from example_project.settings import PUSHJOBS
 PUSHJOBS = PUSHJOBS | {
     "RELAY_INTERVAL": float(os.environ.get("CHAOS_RELAY_INTERVAL", "1")),
     "LOST_JOB_AFTER": float(os.environ.get("CHAOS_LOST_JOB_AFTER", "5")),
-    # An outage of the gateway takes seconds here.
+    # Half of the gateway's answers are errors for seconds here, not for hours.
     "RETRY_BASE": 0.5,
-    "RETRY_CAP": 5.0,
-    "MAX_ATTEMPTS": 8,
+    "PART_SIZE": int(os.environ.get("CHAOS_PART_SIZE", "1000")),
+    "MAX_RECIPIENTS": 20_000,
 }
 PUSHJOBS["BACKENDS"]["gateway"]["OPTIONS"]["timeout"] = 3.0

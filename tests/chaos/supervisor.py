@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 from tests.support.stack import Program, Stack
 from tests.support.waiting import eventually
@@ -55,13 +55,13 @@ class Supervisor:
                 found += filter(is_alive, program.children())
         return found
 
-    def child(self) -> int | None:
+    def child(self, draw: Random) -> int | None:
         """Return one of the living children, or None where there are none."""
         children = self.children()
-        return random.choice(children) if children else None
+        return draw.choice(children) if children else None
 
-    def worker(self) -> Program:
-        return random.choice(self.workers())
+    def worker(self, draw: Random) -> Program:
+        return draw.choice(self.workers())
 
     def dismiss(self) -> None:
         """Stop all workers, as a stop of the service does."""

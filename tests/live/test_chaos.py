@@ -17,8 +17,14 @@ from tests.support.stack import Program
 
 GROUPS = {
     "processes": ["child-kill", "arbiter-kill", "host-kill", "child-stop", "lease-edge"],
-    "servers": ["redis-flush", "redis-restart", "db-terminate", "db-restart", "two-workers"],
-    "gateway": ["gateway-500", "gateway-429", "gateway-reset", "gateway-silent", "everything"],
+    "servers": [
+        *("redis-flush", "redis-restart", "redis-hang", "db-terminate", "db-restart", "db-hang"),
+        "two-workers",
+    ],
+    "gateway": [
+        *("gateway-500", "gateway-429", "gateway-reset", "gateway-silent", "gateway-away"),
+        *("unknown-stop", "everything"),
+    ],
 }
 
 

@@ -1,0 +1,51 @@
+"""The faults that are injected, one class each, in modules by what they break."""
+
+from __future__ import annotations
+
+from .everything import Everything
+from .fault import Fault
+from .gateway import (
+    GatewayAway,
+    GatewayErrors,
+    GatewayResets,
+    GatewaySilence,
+    GatewayThrottles,
+    UnknownStop,
+)
+from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge
+from .servers import (
+    DatabaseHang,
+    DatabaseRestart,
+    DatabaseTerminate,
+    RedisFlush,
+    RedisHang,
+    RedisRestart,
+    TwoWorkers,
+)
+
+__all__ = ["FAULTS", "Fault"]
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        ChildKill(),
+        ArbiterKill(),
+        HostKill(),
+        ChildStop(),
+        RedisFlush(),
+        RedisRestart(),
+        RedisHang(),
+        DatabaseTerminate(),
+        DatabaseRestart(),
+        DatabaseHang(),
+        GatewayErrors(),
+        GatewayThrottles(),
+        GatewayResets(),
+        GatewaySilence(),
+        GatewayAway(),
+        UnknownStop(),
+        LeaseEdge(),
+        TwoWorkers(),
+        Everything(),
+    )
+}
