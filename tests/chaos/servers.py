@@ -56,9 +56,13 @@ class PostgreSQL:
 
         self._server = get_server(self._folder / "postgres", cleanup_mode="stop")
         self._own_url = self._server.get_uri()
-        self.execute(f"CREATE DATABASE {DATABASE}")
+        self.url = self.create(DATABASE)
+
+    def create(self, name: str) -> str:
+        """Create a database, and return its URL."""
+        self.execute(f"CREATE DATABASE {name}")
         # Only once: the folder of the socket may follow behind the question mark.
-        self.url = re.sub(r"/[^/?]+(\?|$)", rf"/{DATABASE}\1", self._own_url, count=1)
+        return re.sub(r"/[^/?]+(\?|$)", rf"/{name}\1", self._own_url, count=1)
 
     def execute(self, sql: str) -> None:
         with psycopg.connect(self._own_url, autocommit=True) as connection:

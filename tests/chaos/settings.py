@@ -3,9 +3,13 @@
 import os
 
 from example_project.settings import *  # noqa: F403
-from example_project.settings import PUSHJOBS
+from example_project.settings import PUSHJOBS, RQ_QUEUES
 
+#: Our queue; sites that share a Redis need a name each.
+QUEUE = os.environ.get("CHAOS_QUEUE", "pushjobs")
+RQ_QUEUES[QUEUE] = RQ_QUEUES["pushjobs"]
 PUSHJOBS = PUSHJOBS | {
+    "QUEUES": dict.fromkeys(("high", "normal", "low"), QUEUE),
     "RELAY_INTERVAL": float(os.environ.get("CHAOS_RELAY_INTERVAL", "1")),
     "LOST_JOB_AFTER": float(os.environ.get("CHAOS_LOST_JOB_AFTER", "5")),
     # Half of the gateway's answers are errors for seconds here, not for hours.

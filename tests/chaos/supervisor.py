@@ -80,7 +80,7 @@ class Supervisor:
     def tracebacks(self) -> list[str]:
         """Return the last lines of the tracebacks in all logs."""
         found = []
-        for log in Path(self._stack.folder).glob("*.log"):
+        for log in Path(self._stack.folder).rglob("*.log"):
             _, *parts = log.read_text(errors="replace").split("Traceback (most recent call last):")
             for part in parts:
                 lines = part.splitlines()[1:]

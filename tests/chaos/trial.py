@@ -94,7 +94,7 @@ def _run(fault: Fault, world: World, count: int) -> Trial:
     with Attack(fault, world) as attack:
         producer.run()
     rows = RowsOfParts(producer.reference) if fault.in_parts else Rows(producer.reference)
-    ended = patiently(lambda: _all_ended(world, rows))
+    ended = patiently(lambda: all_ended(rows, world.pace.patience))
     taken = world.taken()
     known = patiently(rows.deliveries)
     verdict = audit(
@@ -187,9 +187,9 @@ def percentile(ordered: list[float], percent: int) -> float | None:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def _all_ended(world: World, rows: Rows) -> dict[UUID, Row]:
-    """Return the rows once all are final, or as they are when the patience runs out."""
-    deadline = time.monotonic() + world.pace.patience
+def all_ended(rows: Rows, patience: float) -> dict[UUID, Row]:
+    """Return the rows once all are final, or as they are after ``patience`` seconds."""
+    deadline = time.monotonic() + patience
     while rows.requests.exclude(status__in=FINAL).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     return rows.read()

@@ -12,6 +12,7 @@ from .gateway import (
     GatewayThrottles,
     UnknownStop,
 )
+from .listeners import Callbacks, TwoSites
 from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge
 from .servers import (
     DatabaseHang,
@@ -46,6 +47,8 @@ FAULTS: dict[str, Fault] = {
         UnknownStop(),
         LeaseEdge(),
         TwoWorkers(),
+        Callbacks(),
+        TwoSites(),
         Everything(),
     )
 }
