@@ -34,6 +34,7 @@ SHORT = Pace(
     past_lease=2.0,
     recovery=60.0,
     outage=4.0,
+    part_size=100,
     relay_interval=0.2,
     lost_job_after=1.0,
     patience=60.0,

@@ -61,7 +61,7 @@ class RowsOfParts(Rows):
                 found[key] = Row(
                     status=_STATUSES.get(status, ended[part.parent_id]),
                     attempts=attempts,
-                    unknown=int(not status),
+                    unknown=int(not status or status == DeliveryStatus.UNKNOWN),
                     error_code=part.error_code if not status else "",
                     journal=tuple(journals.get(part.pk, ())),
                 )

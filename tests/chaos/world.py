@@ -38,6 +38,7 @@ class Pace:
     :param outage: how long the gateway is away.
     :param recovery: time for nineteen out of twenty requests of a killed process to be recovered.
     :param haste: factor by which pauses are shortened when everything strikes at once.
+    :param part_size: addresses in a part of a large request.
     :param patience: time for all requests to end once nothing is broken any more.
     """
 
@@ -52,6 +53,7 @@ class Pace:
     haste: float = 1.0
     relay_interval: float = 1.0
     lost_job_after: float = 5.0
+    part_size: int = 1_000
 
 
 class World:

@@ -16,7 +16,7 @@ from tests.chaos.faults import FAULTS
 from tests.support.stack import Program
 
 GROUPS = {
-    "processes": ["child-kill", "arbiter-kill", "host-kill", "child-stop", "lease-edge"],
+    "processes": ["child-kill", "arbiter-kill", "host-kill", "child-stop", "lease-edge", "parts"],
     "servers": [
         *("redis-flush", "redis-restart", "redis-hang", "db-terminate", "db-restart", "db-hang"),
         "two-workers",

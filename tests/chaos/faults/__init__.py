@@ -13,7 +13,7 @@ from .gateway import (
     UnknownStop,
 )
 from .listeners import Callbacks, TwoSites
-from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge
+from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge, Parts
 from .servers import (
     DatabaseHang,
     DatabaseRestart,
@@ -46,6 +46,7 @@ FAULTS: dict[str, Fault] = {
         GatewayAway(),
         UnknownStop(),
         LeaseEdge(),
+        Parts(),
         TwoWorkers(),
         Callbacks(),
         TwoSites(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from ..supervisor import is_alive, send
 from ..world import World
@@ -75,6 +76,30 @@ class LeaseEdge(Fault):
 
     def slack(self, world: World) -> float:
         return self.lease
+
+
+class Parts(ChildKill):
+    name = "parts"
+    summary = "SIGKILL processes while they push large requests in parts"
+    strikes = 3
+    in_parts = True
+
+    def count(self, world: World, share: int) -> int:
+        return max(1, share // 100)
+
+    def addresses(self, world: World) -> int:
+        return 20 * world.pace.part_size
+
+    @contextmanager
+    def stage(self, world: World) -> Iterator[dict[str, str]]:
+        # A part takes seconds: long enough to be struck, and to end between two strikes.
+        world.control_gateway(latency_ms=40_000 / world.pace.part_size, jitter_ms=0)
+        yield {"CHAOS_PART_SIZE": str(world.pace.part_size)}
+        latency = world.pace.latency_ms
+        world.control_gateway(latency_ms=latency, jitter_ms=latency)
+
+    def parts(self, world: World) -> list[tuple[Fault, float]]:
+        return [(self, 9.0 / world.pace.haste)]
 
 
 def _kill(world: World, pids: list[int]) -> None:
