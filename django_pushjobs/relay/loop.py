@@ -43,10 +43,12 @@ class Relay:
 
     def turn(self) -> None:
         """Sweep once if the lease is ours. Errors of the database and of Redis are logged."""
+        began = time.monotonic()
         try:
             if self._lease.hold():
                 self._sweep()
-            self._seen_at = time.monotonic()
+            # If it hung meanwhile, it was there before that, and the next sweep finds a gap.
+            self._seen_at = began
         except (DatabaseError, Unavailable) as error:
             logger.error("Relay: %s", error)
             if isinstance(error, DatabaseError):
