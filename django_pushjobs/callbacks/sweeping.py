@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
 from ..conf import conf
+from ..db import clock
 from ..models import CallbackEndpoint, CallbackEvent
 from ..models.identifiers import first_uuid
 from ..runtime.processes import is_abandoned
@@ -22,7 +21,7 @@ def sweep() -> int:
     One query, which probes the index of the events once per endpoint. Endpoints whose claim is held
     by a live job are left alone; the claims of jobs that are gone are taken over.
     """
-    now = timezone.now()
+    now = clock.now()
     endpoints = CallbackEndpoint.objects.callable(now).with_due_events(now).order_by()
     rows = endpoints.values_list("pk", "owner", "lease_expires_at")[:LIMIT]
     due = {
@@ -39,7 +38,7 @@ def prune() -> int:
 
     Their attempts are deleted as well, and it does not matter whether they were delivered.
     """
-    before = first_uuid(timezone.now() - timedelta(seconds=conf().CALLBACK_RETENTION))
+    before = first_uuid(clock.now() - timedelta(seconds=conf().CALLBACK_RETENTION))
     old = CallbackEvent.objects.filter(pk__lt=before).order_by("pk")
     ids = list(old.values_list("pk", flat=True)[:LIMIT])
     if ids:

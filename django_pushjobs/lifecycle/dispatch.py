@@ -9,11 +9,11 @@ from uuid import UUID
 
 from django.db import router
 from django.db.models import F
-from django.utils import timezone
 
 from ..broker import Unavailable, queues
 from ..broker.queues import PushJob
 from ..conf import conf
+from ..db import clock
 from ..events.change import Change
 from ..limits import breaker, ramp
 from ..models import BULKY, PushRequest
@@ -40,7 +40,7 @@ def enqueue(rows: Sequence[PushRequest]) -> None:
         queues.enqueue(job_of(row) for row in rows)
     except Unavailable as error:
         logger.error("Could not enqueue %d push requests: %s", len(rows), error)
-        now = timezone.now()
+        now = clock.now()
         ids = [row.pk for row in rows]
         PushRequest.objects.among(ids).transition(
             Status.PENDING, next_attempt_at=now, queued_at=None
@@ -58,7 +58,7 @@ def enqueue_due(limit: int) -> int:
     if not queues.is_reachable():
         return 0
     using = router.db_for_write(PushRequest)
-    now = timezone.now()
+    now = clock.now()
     due = PushRequest.objects.using(using).due(now)
     paused = breaker.paused_backends(using=using)
     away = {pause.backend: pause.since for pause in paused if pause.is_outage}
@@ -90,7 +90,7 @@ def enqueue_lost(limit: int) -> int:
 
     :raises broker.Unavailable: Redis does not answer.
     """
-    before = timezone.now() - timedelta(seconds=conf().LOST_JOB_AFTER)
+    before = clock.now() - timedelta(seconds=conf().LOST_JOB_AFTER)
     queued = PushRequest.objects.queued_before(before)
     oldest = queued.order_by("queued_at").values_list("pk", "priority", "enqueues")[:limit]
     enqueued = 0
@@ -109,7 +109,7 @@ def enqueue_again(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> int:
 
     :returns: how many were enqueued.
     """
-    now = timezone.now()
+    now = clock.now()
     if not ids:
         return 0
     fields = {"queued_at": now, "enqueues": F("enqueues") + 1}

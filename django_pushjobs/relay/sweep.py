@@ -11,10 +11,10 @@ from typing import Any
 
 from django.db import router
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from ..callbacks import sweeping
 from ..conf import conf
+from ..db import clock
 from ..db.existence import exist
 from ..lifecycle.announcements import end
 from ..lifecycle.dispatch import enqueue_due, enqueue_lost
@@ -53,7 +53,8 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
     :param lenient: take no claim away because its lease has expired.
     :param prune: also look for what is kept no longer.
     """
-    now = timezone.now()
+    clock.look(router.db_for_write(PushRequest))
+    now = clock.now()
     running, due, queued, overdue, unreported, *old = exist(*looks(now, prune=prune))
     if unreported:
         breaker.report(now, using=router.db_for_write(Pause))

@@ -71,6 +71,21 @@ class PostgreSQL:
         # Only once: the folder of the socket may follow behind the question mark.
         return re.sub(r"/[^/?]+(\?|$)", rf"/{name}\1", self._own_url, count=1)
 
+    @property
+    def folder(self) -> Path:
+        """Where files are that its user can read."""
+        return self._folder
+
+    @property
+    def user(self) -> str | None:
+        """The user of its processes, if that is not ours."""
+        return self._server.system_user
+
+    @property
+    def socket(self) -> Path:
+        info = self._server.get_postmaster_info()
+        return Path(info.socket_dir) / f".s.PGSQL.{info.port}"
+
     def execute(self, sql: str) -> None:
         with psycopg.connect(self._own_url, autocommit=True) as connection:
             connection.execute(sql)

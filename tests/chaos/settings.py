@@ -24,3 +24,7 @@ PUSHJOBS["BACKENDS"]["gateway"]["OPTIONS"]["timeout"] = 3.0
 if replica := os.environ.get("CHAOS_REPLICA_URL"):
     DATABASES["replica"] = dj_database_url.parse(replica)
     DATABASE_ROUTERS = ["tests.support.replicas.ReplicaRouter"]
+
+if pool := os.environ.get("CHAOS_POOL_URL"):
+    # A connection is somebody else's after each transaction.
+    DATABASES["default"] = dj_database_url.parse(pool) | {"DISABLE_SERVER_SIDE_CURSORS": True}

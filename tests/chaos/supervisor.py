@@ -23,19 +23,19 @@ class Supervisor:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._workers: list[Program] = []
-        self._environment: dict[str, str] = {}
+        self._environments: list[dict[str, str]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
-    def staff(self, workers: int, **environment: str) -> None:
-        """Make sure that this many workers with that environment are ready."""
-        if (workers, environment) != (len(self._workers), self._environment):
+    def staff(self, *environments: dict[str, str]) -> None:
+        """Make sure that a worker with each of these environments is ready."""
+        if list(environments) != self._environments:
             self.dismiss()
             with self._lock:
-                self._environment = environment
-                self._workers = [self._start() for _ in range(workers)]
+                self._environments = list(environments)
+                self._workers = [self._start(environment) for environment in environments]
         eventually(
             lambda: all(self._is_ready(worker) for worker in self.workers()),
             timeout=60,
@@ -66,7 +66,7 @@ class Supervisor:
     def dismiss(self) -> None:
         """Stop all workers, as a stop of the service does."""
         with self._lock:
-            workers, self._workers = self._workers, []
+            workers, self._workers, self._environments = self._workers, [], []
         for worker in workers:
             worker.signal(signal.SIGTERM)
         for worker in workers:
@@ -87,10 +87,8 @@ class Supervisor:
                 found.append(next((line for line in lines if line[:1] not in " \t"), ""))
         return found
 
-    def _start(self) -> Program:
-        return self._stack.manage(
-            "rqgeventworker", "--processes", str(PROCESSES), **self._environment
-        )
+    def _start(self, environment: dict[str, str]) -> Program:
+        return self._stack.manage("rqgeventworker", "--processes", str(PROCESSES), **environment)
 
     def _is_ready(self, worker: Program) -> bool:
         return len(self.children(worker)) == PROCESSES and "is ready" in worker.output
@@ -99,8 +97,8 @@ class Supervisor:
         while not self._over.wait(LOOK):
             with self._lock:
                 self._workers = [
-                    worker if worker.popen.poll() is None else self._start()
-                    for worker in self._workers
+                    worker if worker.popen.poll() is None else self._start(environment)
+                    for worker, environment in zip(self._workers, self._environments, strict=True)
                 ]
 
 

@@ -71,7 +71,8 @@ def run(fault: Fault, world: World, share: int) -> Trial:
     """
     lease = {} if not fault.lease else {"PUSHJOBS_LEASE": str(fault.lease)}
     with fault.stage(world) as environment:
-        world.supervisor.staff(fault.workers, **lease, **environment)
+        usual = lease | environment
+        world.supervisor.staff(usual, *[usual | fault.odd] * (fault.workers - 1))
         try:
             return _run(fault, world, fault.count(world, share))
         finally:

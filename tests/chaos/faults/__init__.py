@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .clocks import Clocks
 from .everything import Everything
 from .fault import Fault
 from .gateway import (
@@ -13,7 +14,7 @@ from .gateway import (
     UnknownStop,
 )
 from .listeners import Callbacks, TwoSites
-from .network import ReplicaLate
+from .network import PoolRestart, ReplicaLate
 from .processes import ArbiterKill, ChildKill, ChildStop, HostKill, LeaseEdge, Parts
 from .servers import (
     DatabaseHang,
@@ -50,6 +51,8 @@ FAULTS: dict[str, Fault] = {
         Parts(),
         TwoWorkers(),
         ReplicaLate(),
+        PoolRestart(),
+        Clocks(),
         Callbacks(),
         TwoSites(),
         Everything(),

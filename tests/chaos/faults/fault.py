@@ -30,6 +30,8 @@ class Fault:
     #: usual one.
     workers: ClassVar[int] = 1
     lease: ClassVar[float] = 0.0
+    #: What all workers but the first find in their environment beside that.
+    odd: Mapping[str, str] = {}
     #: Whether requests are so large that they are pushed in parts.
     in_parts: ClassVar[bool] = False
     #: What submissions have besides an address and a title.

@@ -76,7 +76,7 @@ class TwoSites(Callbacks):
             self._receiver = _receiver(self._stack)
             self._supervisor = Supervisor(self._stack)
             exits.callback(self._supervisor.close)
-            self._supervisor.staff(1)
+            self._supervisor.staff({})
             yield environment
 
     def parts(self, world: World) -> list[tuple[Fault, float]]:

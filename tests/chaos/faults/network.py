@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import connections, router
 from tests.support.replicas import ReplicaRouter
 
 from ..audit import Row
+from ..pool import Pool, find_pgbouncer
 from ..replica import DELAY_MS, Replica
 from ..servers import pg_program
 from ..world import World
@@ -38,6 +40,28 @@ class ReplicaLate(Fault):
     def audit(self, world: World, rows: Mapping[UUID, Row]) -> Iterator[str]:
         if not self._replica.has_followed(rows.keys()):
             yield "the replica has not followed, so nothing was late"
+
+
+class PoolRestart(Fault):
+    name = "pgbouncer"
+    summary = "SIGKILL the PgBouncer between workers and database; a moment later it is back"
+
+    def missing(self) -> str:
+        return "" if find_pgbouncer() else "there is no pgbouncer"
+
+    @contextmanager
+    def stage(self, world: World) -> Iterator[dict[str, str]]:
+        self._pool = Pool(world.postgres)
+        self._pool.start()
+        try:
+            yield {"CHAOS_POOL_URL": self._pool.url}
+        finally:
+            self._pool.kill()
+
+    def strike(self, world: World) -> None:
+        self._pool.kill()
+        time.sleep(0.3)
+        self._pool.start()
 
 
 @contextmanager
