@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import router
@@ -82,7 +82,7 @@ def _first(due: PushRequestQuerySet, limit: int) -> list[UUID]:
     return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
 
 
-def enqueue_lost(limit: int) -> int:
+def enqueue_lost(limit: int, queued_before: datetime) -> int:
     """Enqueue requests again whose job was lost, as when Redis loses its memory.
 
     Looks at the ``limit`` requests that have been queued the longest, and at more if all of them
@@ -90,8 +90,7 @@ def enqueue_lost(limit: int) -> int:
 
     :raises broker.Unavailable: Redis does not answer.
     """
-    before = clock.now() - timedelta(seconds=conf().LOST_JOB_AFTER)
-    queued = PushRequest.objects.queued_before(before)
+    queued = PushRequest.objects.queued_before(queued_before)
     oldest = queued.order_by("queued_at").values_list("pk", "priority", "enqueues")[:limit]
     enqueued = 0
     while lost := queues.lost(PushJob(*row) for row in oldest.all()):

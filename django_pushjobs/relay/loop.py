@@ -66,7 +66,8 @@ class Relay:
             # seen it.
             self._lenient_until = now + RENEWED_WITHIN
         prune = now >= self._prune_at
-        done = read(partial(sweep, lenient=now < self._lenient_until, prune=prune))
+        lenient = now < self._lenient_until
+        done = read(partial(sweep, lenient=lenient, forgetful=self._lease.is_new, prune=prune))
         if done:
             logger.info("Relay: %s", done)
         if prune and not done.pruned:

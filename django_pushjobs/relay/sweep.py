@@ -44,18 +44,21 @@ class Sweep:
         return any(astuple(self))
 
 
-def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
+def sweep(*, lenient: bool = False, forgetful: bool = False, prune: bool = True) -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
     If there is nothing to do this is one query, each part of which an index answers, and one for
     the callbacks; pruning takes another one.
 
     :param lenient: take no claim away because its lease has expired.
+    :param forgetful: Redis may just have lost its memory: look for the jobs of all that is queued.
     :param prune: also look for what is kept no longer.
     """
     clock.look(router.db_for_write(PushRequest))
     now = clock.now()
-    running, due, queued, overdue, unreported, *old = exist(*looks(now, prune=prune))
+    queued_before = now if forgetful else now - timedelta(seconds=conf().LOST_JOB_AFTER)
+    looked = exist(*looks(now, queued_before=queued_before, prune=prune))
+    running, due, queued, overdue, unreported, *old = looked
     if unreported:
         breaker.report(now, using=router.db_for_write(Pause))
     # The order matters: what was recovered is due, and what is overdue expires rather than being
@@ -66,19 +69,19 @@ def sweep(*, lenient: bool = False, prune: bool = True) -> Sweep:
         _give_up(now)
     enqueued = enqueue_due(LIMIT) if due or recovered else 0
     if queued:
-        enqueued += enqueue_lost(LOOKED_AT)
+        enqueued += enqueue_lost(LOOKED_AT, queued_before)
     pruned = pruning.prune(now, requests=old[0], answers=old[1]) if prune else 0
     return Sweep(recovered, expired, enqueued, pruned, callbacks=sweeping.sweep())
 
 
-def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
+def looks(now: datetime, *, queued_before: datetime, prune: bool = True) -> list[QuerySet[Any]]:
     """Return what a sweep looks for: running, due, long queued and overdue requests, pauses that
     nobody has heard of, and what :func:`.pruning.looks` names."""
     requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
     return [
         requests.filter(status=Status.RUNNING),
         requests.due(now),
-        requests.queued_before(now - timedelta(seconds=conf().LOST_JOB_AFTER)),
+        requests.queued_before(queued_before),
         requests.overdue(now),
         breaker.unreported(now, using=requests.db),
         *(pruning.looks(now) if prune else ()),
