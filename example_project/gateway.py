@@ -33,10 +33,11 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from .faults import HANG, LOST, OK, RESET, FaultMix, is_fault
-from .witness import Witness
+from .witness import Journal, Witness
 
 MAX_HEAD = 65_536
 MAX_BODY = 1_048_576
@@ -100,9 +101,10 @@ class Behaviour:
 class Gateway:
     """The state of the simulator, shared by its connections."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, journal: Journal | None = None) -> None:
         self.behaviour = behaviour
-        self.witness = Witness()
+        self.journal = journal
+        self.witness = Witness(journal)
         #: Connections that sent a message: open now, and opened since the last reset.
         self.connections = 0
         self.connections_opened = 0
@@ -116,7 +118,9 @@ class Gateway:
 
     def reset(self) -> None:
         """Forget everything, even the messages in flight: their end is not counted."""
-        self.witness = Witness()
+        if self.journal:
+            self.journal.clear()
+        self.witness = Witness(self.journal)
         self.connections_opened = 0
 
 
@@ -364,6 +368,9 @@ def options() -> argparse.ArgumentParser:
         "500:0.05,429:0.01,reset:0.01,lost:0.01,hang:0.001",
     )
     parser.add_argument("--seed", help="make the choice of faults repeatable")
+    parser.add_argument(
+        "--journal", type=Path, help="file for the ids it takes: if it is killed, it goes on there"
+    )
     parser.add_argument("--certfile", help="serve TLS with this certificate chain")
     parser.add_argument("--keyfile", help="the private key, if not in the same file")
     return parser
@@ -386,10 +393,11 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(given.certfile, given.keyfile)
     behaviour = Behaviour(given.latency_ms, given.jitter_ms, given.retry_after, given.errors)
+    journal = Journal(given.journal) if given.journal else None
     with asyncio.Runner(loop_factory=fine_loop) as runner:
         runner.run(
             serve(
-                *(Gateway(behaviour), given.host, given.port, tls),
+                *(Gateway(behaviour, journal), given.host, given.port, tls),
                 lambda url: print(url, flush=True),
             )
         )

@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
+
+
+class Journal:
+    """The ids of the messages that were taken, in a file: one that is killed remembers them."""
+
+    def __init__(self, path: Path) -> None:
+        # Unbuffered: what it has is written before the message is answered.
+        self._file = path.open("ab+", buffering=0)
+
+    def read(self) -> list[str]:
+        self._file.seek(0)
+        return self._file.read().decode().split()
+
+    def write(self, message_id: str) -> None:
+        self._file.write(f"{message_id}\n".encode())
+
+    def clear(self) -> None:
+        self._file.truncate(0)
 
 
 class Witness:
@@ -19,7 +38,8 @@ class Witness:
     =====================  ==============================================================
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal
         self.received = 0
         self.accepted = 0
         self.duplicates = 0
@@ -30,6 +50,8 @@ class Witness:
         self.ids: dict[str, int] = {}
         #: request id -> how many distinct ids came with it
         self.requests: Counter[str] = Counter()
+        for message_id in journal.read() if journal else ():
+            self.ids[message_id] = self.ids.get(message_id, 0) + 1
 
     def receive(self, message_id: str, request_id: str) -> None:
         """Count a message that arrived."""
@@ -45,6 +67,8 @@ class Witness:
         self.accepted += 1
         self.duplicates += self.ids[message_id] > 0
         self.ids[message_id] += 1
+        if self._journal:
+            self._journal.write(message_id)
 
     def decide(self, status: str) -> None:
         """Count the outcome of a message, which is no longer in flight."""

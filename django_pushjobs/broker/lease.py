@@ -21,6 +21,8 @@ class Lease:
         self._name = name
         self._seconds = seconds
         self._lock: Lock | None = None
+        #: Whether it was not ours a moment ago: somebody else has had it, or Redis has lost it.
+        self.is_new = False
 
     def hold(self) -> bool:
         """Take it or renew it; return whether it is ours.
@@ -29,6 +31,7 @@ class Lease:
 
         :raises django.db.DatabaseError: see :func:`.keys.prefix`.
         """
+        self.is_new = False
         try:
             if self._lock is not None:
                 try:
@@ -42,7 +45,7 @@ class Lease:
                 return False
         except RedisError:
             return True
-        self._lock = lock
+        self._lock, self.is_new = lock, True
         return True
 
     @property

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from .. import sentry
 from ..conf import conf
+from ..db import clock
 from ..exceptions import SecretUnreadable
 from ..models import CallbackEndpoint, CallbackEvent
 from ..runtime.greenlets import carrying_context, cooperative
@@ -40,7 +40,7 @@ def attempt(
     :param ends_at: no attempt starts later than this, on the monotonic clock.
     """
     try:
-        secrets = endpoint.secrets(timezone.now())
+        secrets = endpoint.secrets(clock.now())
     except SecretUnreadable as error:
         logger.error("callback endpoint %s: %s", endpoint.pk, error.__doc__)
         sentry.capture(error)
@@ -48,7 +48,7 @@ def attempt(
             AttemptResult(
                 event=group[0],
                 error_code="secret_unreadable",
-                started_at=timezone.now(),
+                started_at=clock.now(),
                 latency=0,
             )
             for group in batch

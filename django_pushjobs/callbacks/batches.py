@@ -8,8 +8,7 @@ from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
-from django.utils import timezone
-
+from ..db import clock
 from ..models import CallbackEvent, EndpointState, EventType
 from .claims import EndpointClaim, database
 
@@ -23,7 +22,7 @@ def next_batch(claim: EndpointClaim) -> list[list[CallbackEvent]]:
     Events of one request are sent one after the other, and groups side by side. Empty if nothing
     is due, the claim is lost, or the endpoint may not be called any more.
     """
-    now = timezone.now()
+    now = clock.now()
     if not claim.renew(now):
         return []
     events = CallbackEvent.objects.using(database()).filter(endpoint=claim.endpoint.pk)

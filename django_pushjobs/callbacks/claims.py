@@ -12,8 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import router
-from django.utils import timezone
 
+from ..db import clock
 from ..models import CallbackEndpoint, CallbackEvent
 from ..runtime.processes import is_abandoned, new_token
 from . import dispatch
@@ -41,7 +41,8 @@ class EndpointClaim:
     @classmethod
     def take(cls, endpoint_id: UUID) -> EndpointClaim | None:
         """Claim an endpoint. None: another job has it, or it is paused, disabled or resting."""
-        now = timezone.now()
+        clock.look(database())
+        now = clock.now()
         endpoints = CallbackEndpoint.objects.using(database()).filter(pk=endpoint_id)
         endpoint = endpoints.callable(now).first()
         if endpoint is None:
@@ -76,7 +77,7 @@ class EndpointClaim:
         """Give up the claim, and enqueue the endpoint again if events are due."""
         if not self.rows().update(owner="", lease_expires_at=None):
             return
-        now = timezone.now()
+        now = clock.now()
         due = CallbackEndpoint.objects.using(database()).callable(now).with_due_events(now)
         if due.filter(pk=self.endpoint.pk).exists():
             dispatch.enqueue([self.endpoint.pk])

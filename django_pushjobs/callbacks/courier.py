@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from ..db import clock
 from ..exceptions import DestinationRefused
 from ..models import CallbackAttempt, CallbackEvent
 from ..transport import destinations
@@ -68,7 +68,7 @@ class Courier:
 
     def post(self, event: CallbackEvent, url: str) -> AttemptResult:
         """Make one attempt at ``event``. Failures are results as well, not exceptions."""
-        started_at, began = timezone.now(), time.monotonic()
+        started_at, began = clock.now(), time.monotonic()
         found: dict[str, Any]
         try:
             found = self._post(event, url, int(started_at.timestamp()))

@@ -6,8 +6,7 @@ import logging
 from typing import Final
 from uuid import UUID
 
-from django.utils import timezone
-
+from ..db import clock
 from .batches import next_batch
 from .claims import EndpointClaim, release_all
 from .results import AttemptResult
@@ -49,7 +48,7 @@ def _blame(endpoint_id: UUID, silence: float, rest: float) -> None:
             event=group[0],
             error_code=POISONOUS,
             retry_after=rest,
-            started_at=timezone.now(),
+            started_at=clock.now(),
             latency=round(silence * 1_000),
         )
         for group in next_batch(claim)

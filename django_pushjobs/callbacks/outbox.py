@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
+from ..db import clock
 from ..events.change import Change
 from ..models import (
     CallbackEndpoint,
@@ -83,7 +83,7 @@ def new_event(
     **fields: Any,
 ) -> CallbackEvent:
     """Return an event to :func:`store`: due now, or set aside if the endpoint is disabled."""
-    now = timezone.now()
+    now = clock.now()
     fields.setdefault("created_at", now)
     if endpoint.state == EndpointState.DISABLED:
         fields |= {"status": CallbackStatus.FAILED, "finished_at": now}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.utils import timezone
-
+from ..db import clock
 from ..models import CallbackEndpoint, CallbackEvent, CallbackStatus, EndpointState, EventType
 from ..models.identifiers import first_uuid
 from . import dispatch
@@ -45,7 +44,7 @@ def _replay(
     again = events.update(
         status=CallbackStatus.PENDING,
         attempts=0,
-        next_attempt_at=timezone.now(),
+        next_attempt_at=clock.now(),
         finished_at=None,
     )
     if again:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
+from ..db import clock
 from ..models import (
     CallbackAttempt,
     CallbackEndpoint,
@@ -41,7 +41,7 @@ def settle(claim: EndpointClaim, results: Sequence[AttemptResult]) -> bool:
                 len(results),
             )
             return False
-        now = timezone.now()
+        now = clock.now()
         for result in results:
             _apply(result, endpoint, now)
         CallbackAttempt.objects.using(using).bulk_create(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from ..conf import conf
+from ..db import clock
 from ..models import CallbackEndpoint, CallbackEvent
 from ..models.callbacks import CallbackEventQuerySet
 from ..models.identifiers import first_uuid
@@ -24,7 +23,7 @@ def sweep() -> int:
     endpoint. Endpoints whose claim is held by a live job are left alone; the claims of jobs that
     are gone are taken over.
     """
-    now = timezone.now()
+    now = clock.now()
     endpoints = CallbackEndpoint.objects.callable(now).with_due_events(now).order_by("pk")
     columns = endpoints.values_list("pk", "owner", "lease_expires_at")
     rows = list(columns[:LIMIT])

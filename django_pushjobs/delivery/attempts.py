@@ -6,7 +6,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
 from uuid import UUID
@@ -20,6 +19,7 @@ from ..backends.outcomes import storable
 from ..backends.spellings import canonical_of
 from ..broker.queues import JobTimeout
 from ..conf import conf
+from ..db import clock
 from ..db.group_commit import UNAVAILABLE
 from ..db.readers import read
 from ..lifecycle.announcements import send_finished
@@ -78,7 +78,7 @@ def deliver(request_id: UUID) -> Status | None:
 
 
 def _settle(claim: Claim, report: Report) -> Status | None:
-    settled = _written(settlement_of(claim, report, datetime.now(UTC)))
+    settled = _written(settlement_of(claim, report, clock.now()))
     if settled is None:
         return None
     if not settled.is_part:
@@ -107,7 +107,7 @@ class Pusher:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._request = claim.request
-        self._started_at = datetime.now(UTC)
+        self._started_at = clock.now()
         self._targets: list[Target] = []
         self._pushes: dict[UUID, Push] = {}
         self._begun: set[UUID] = set()
@@ -194,7 +194,7 @@ class Pusher:
         if self._begun:
             # The first one has had its turn.
             throttle.wait_turn(backend.alias)
-        started_at = datetime.now(UTC)
+        started_at = clock.now()
         if (held := self._held(target)) is not None:
             outcome, origin = held
             push = Push(outcome, started_at, started_at, origin, is_held=True)
@@ -211,7 +211,7 @@ class Pusher:
             logger.exception("Push request %s: backend %r failed", self._request.pk, backend.alias)
             sentry.capture(error)
             outcome = INTERNAL_ERROR
-        finished_at = datetime.now(UTC)
+        finished_at = clock.now()
         met = self._origin_of(target.address) if self._origin_of and outcome.is_shared else None
         self._pushes[target.delivery_id] = Push(outcome, started_at, finished_at, met)
         if met is not None:
@@ -231,7 +231,7 @@ class Pusher:
         origin = self._origin_of(target.address)
         if origin is None or (pause := paused.get("") or paused.get(origin)) is None:
             return None
-        if pause.origin and pause.until <= datetime.now(UTC):
+        if pause.origin and pause.until <= clock.now():
             using = router.db_for_write(Pause)
             if read(partial(breaker.become_probe, pause, self._request.pk, using=using)):
                 return None

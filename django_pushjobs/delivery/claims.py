@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from ..conf import conf
+from ..db import clock
 from ..db.statements import Place, Statement, can_return
 from ..limits import breaker
 from ..models import Delivery, PushRequest
@@ -25,7 +25,7 @@ from .spellings import delivery_ids
 
 def lease() -> datetime:
     """Return when a claim made now expires unless it is renewed."""
-    return timezone.now() + timedelta(seconds=conf().LEASE)
+    return clock.now() + timedelta(seconds=conf().LEASE)
 
 
 def take(
@@ -42,7 +42,8 @@ def take(
     :param held: the requests that this process is pushing.
     :returns: a claim for each of ``ids``, or None if there was nothing to claim.
     """
-    now = timezone.now()
+    clock.look(using)
+    now = clock.now()
     requests = PushRequest.objects.using(using)
     admitted = ids
     if breaker.paused_backends(using=using):

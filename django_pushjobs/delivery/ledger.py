@@ -119,10 +119,13 @@ class Ledger:
         """Renew the leases of what is held if that is due; return the seconds until it is."""
         if (left := self._renew_at - time.monotonic()) > 0:
             return left
+        began = time.monotonic()
         if held := list(self._held):
             patiently(self._renew, held)
-        self._renew_at = time.monotonic() + conf().LEASE / 3
-        return conf().LEASE / 3
+        # Leases count from when they were asked for: if the database hung meanwhile, they may have
+        # expired already, and are due at once.
+        self._renew_at = began + conf().LEASE / 3
+        return max(0.0, self._renew_at - time.monotonic())
 
     def _renew(self, held: list[UUID]) -> None:
         renewed = renew(held, name=self.name, using=_database())

@@ -22,9 +22,9 @@ from uuid import UUID
 
 from django.db import router, transaction
 from django.db.models import F
-from django.utils import timezone
 
 from ..conf import conf
+from ..db import clock
 from ..lifecycle import dispatch
 from ..lifecycle.announcements import end
 from ..models import PushRequest
@@ -76,7 +76,7 @@ def cut(request: ClaimedRequest, addresses: Iterable[str]) -> bool:
             if _is_canceled(request, using):
                 break
     except Exception:
-        if not number or request.may_go_on(timezone.now()):
+        if not number or request.may_go_on(clock.now()):
             raise
         # There will be no other attempt, but what the parts do must not be lost.
         logger.exception(
@@ -102,7 +102,7 @@ def _batches(addresses: Iterator[str], size: int) -> Iterator[list[str]]:
 
 
 def _part(request: ClaimedRequest, number: int, addresses: list[str]) -> PushRequest:
-    now = timezone.now()
+    now = clock.now()
     return PushRequest(
         id=part_id(request.pk, number),
         parent_id=request.pk,
@@ -131,7 +131,7 @@ def _retry(parts: PushRequestQuerySet) -> None:
 
 def _cancel(parts: PushRequestQuerySet) -> None:
     """Cancel ``parts`` as ``services.cancel`` does requests; their jobs find nothing to do."""
-    now = timezone.now()
+    now = clock.now()
     waiting = parts.filter(status__in=WAITING)
     waiting.transition(Status.CANCELED, error_code="canceled", cancel_requested_at=now)
     running = parts.filter(status=Status.RUNNING, cancel_requested_at=None)
@@ -140,7 +140,7 @@ def _cancel(parts: PushRequestQuerySet) -> None:
 
 def _hold(request: ClaimedRequest, using: str, *, owner: str, total: int) -> bool:
     """Keep the claim on ``request``, hand it to ``owner``, and show how far we are."""
-    now = timezone.now()
+    now = clock.now()
     ends = LOOK_EVERY if owner == PARTS else conf().LEASE
     held = PushRequest.objects.using(using).owned(request.owner).filter(pk=request.pk)
     return bool(
@@ -174,7 +174,7 @@ def gather(request: PushRequest) -> bool:
     # Whoever was faster has renewed the lease.
     mine = requests.owned(PARTS).filter(pk=request.pk, lease_expires_at=request.lease_expires_at)
     if any(row["status"] in ACTIVE for row in rows):
-        now = timezone.now()
+        now = clock.now()
         ends = now + timedelta(seconds=LOOK_EVERY)
         mine.update(lease_expires_at=ends, updated_at=now, **counts)
         return False

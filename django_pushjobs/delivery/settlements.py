@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.models import F
-from django.utils import timezone
 
+from ..db import clock
 from ..db.arrays import AnyOf
 from ..db.inserts import insert
 from ..db.statements import Place, Statement
@@ -46,7 +46,7 @@ def write(settlements: Sequence[Settlement], *, look: bool, using: str) -> list[
 
 
 def _write(settlements: Sequence[Settlement], using: str) -> None:
-    now = timezone.now()
+    now = clock.now()
     for group in _alike(settlements):
         first = group[0]
         moved = _statement(using, first.status, first.end, first.is_counted).run(
@@ -156,7 +156,7 @@ def _columns(results: Sequence[tuple[Settlement, DeliveryResult]]) -> dict[str, 
 
 
 def _write_journal(settlements: Sequence[Settlement], using: str) -> None:
-    now = timezone.now()
+    now = clock.now()
     entries = [
         Attempt(
             request_id=s.request_id,

@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import router
 from django.db.models import F
-from django.utils import timezone
 
 from ..broker import Unavailable, queues
 from ..broker.queues import PushJob
 from ..conf import conf
+from ..db import clock
 from ..db.statements import can_return
 from ..events.change import Change
 from ..limits import breaker, ramp
@@ -46,7 +46,7 @@ def enqueue(rows: Sequence[PushRequest]) -> None:
     """
     jobs = [job_of(row) for row in rows]
     if jobs and not _is_taken(jobs):
-        now = timezone.now()
+        now = clock.now()
         _take_back(jobs, now)
         for row in rows:
             row.status, row.next_attempt_at, row.queued_at = Status.PENDING, now, None
@@ -80,7 +80,7 @@ def enqueue_due(limit: int, *, step: bool = True) -> int:
     if not queues.is_reachable():
         return 0
     using = router.db_for_write(PushRequest)
-    now = timezone.now()
+    now = clock.now()
     if step:
         ramp.step()
     due = PushRequest.objects.using(using).due(now)
@@ -130,7 +130,7 @@ def _first(due: PushRequestQuerySet, limit: int) -> list[UUID]:
     return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
 
 
-def enqueue_lost(limit: int, most: int) -> int:
+def enqueue_lost(limit: int, most: int, queued_before: datetime) -> int:
     """Enqueue requests again whose job was lost, as when Redis loses its memory.
 
     Looks at the ``limit`` requests that have been queued the longest, and at more, until about
@@ -138,8 +138,7 @@ def enqueue_lost(limit: int, most: int) -> int:
 
     :raises broker.Unavailable: Redis does not answer.
     """
-    before = timezone.now() - timedelta(seconds=conf().LOST_JOB_AFTER)
-    queued = PushRequest.objects.queued_before(before)
+    queued = PushRequest.objects.queued_before(queued_before)
     oldest = queued.order_by("queued_at").values_list("pk", "priority", "enqueues")[:limit]
     enqueued = 0
     while lost := queues.lost(PushJob(*row) for row in oldest.all()):
@@ -172,7 +171,7 @@ class _Moved:
     def enqueued(self, is_taken: bool) -> int:
         """Return how many were enqueued, after Redis has taken their jobs or not."""
         if not is_taken:
-            _take_back(self.jobs, timezone.now())
+            _take_back(self.jobs, clock.now())
             return 0
         publish(self.changes)
         return len(self.jobs)
@@ -180,7 +179,7 @@ class _Moved:
 
 def _move(waiting: PushRequestQuerySet, ids: Sequence[UUID]) -> _Moved | None:
     """Move those of ``ids`` that are still in ``waiting`` to QUEUED; None if there are none."""
-    now = timezone.now()
+    now = clock.now()
     jobs, changes = [], []
     for pk, priority, enqueues, parent_id, client_id, backend, error_code, *counts in (
         _queue(waiting.among(ids), now) if ids else ()

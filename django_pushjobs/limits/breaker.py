@@ -25,10 +25,10 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from .. import sentry
 from ..conf import conf
+from ..db import clock
 from ..models import Pause
 from ..models.push_requests import PushRequestQuerySet
 from ..signals import backend_paused, backend_resumed
@@ -88,7 +88,7 @@ def paused_backends(*, using: str) -> list[Pause]:
     known = pauses(using=using)
     if not known:
         return []
-    now = timezone.now()
+    now = clock.now()
     found = [p for place, p in known.items() if not place.origin and p.since <= now]
     return sorted(found, key=lambda pause: pause.client_id)
 
@@ -101,7 +101,7 @@ def paused_origins(backend: str, client_id: int | None) -> dict[str, Pause]:
     """
     if not _breaker.pauses:
         return {}
-    now = timezone.now()
+    now = clock.now()
     found = [
         pause
         for place, pause in _breaker.pauses.items()
@@ -139,7 +139,7 @@ def announce_begin(pause: Pause) -> None:
 
 
 def _announce_end(pause: Pause) -> None:
-    seconds = (timezone.now() - pause.since).total_seconds()
+    seconds = (clock.now() - pause.since).total_seconds()
     logger.warning("Backend %s is no longer paused, after %.0f s", pause, seconds)
     backend_resumed.send_robust(Pause, **_facts(pause), seconds=seconds)
 
@@ -189,7 +189,7 @@ def pause(
     :param is_outage: it cannot be reached; otherwise it refuses us.
     :returns: whether it was not paused before.
     """
-    since = timezone.now() + timedelta(seconds=notice)
+    since = clock.now() + timedelta(seconds=notice)
     _, is_new = Pause.objects.using(using).get_or_create(
         backend=place.backend,
         origin=place.origin[:255],
@@ -220,7 +220,7 @@ def prolong(pause: Pause, error_code: str, error: str, *, using: str) -> None:
         wait = min(wait, _first_wait(is_outage=False) * 2**pause.failures)
     Pause.objects.using(using).filter(pk=pause.pk, probe=pause.probe).update(
         failures=pause.failures + 1,
-        until=timezone.now() + wait,
+        until=clock.now() + wait,
         probe=None,
         error_code=error_code[:64],
         error=error,
@@ -270,7 +270,7 @@ def become_probe(pause: Pause, request_id: UUID, *, using: str) -> bool:
 
     If the probe is lost, or says nothing about what is wrong, there will be another one.
     """
-    now = timezone.now()
+    now = clock.now()
     moved = (
         Pause.objects.using(using)
         .filter(pk=pause.pk, until=pause.until, until__lte=now)

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..db import clock
 from ..db.arrays import AnyOf
 from ..db.inserts import insert
 from ..db.statements import Place, Statement
@@ -85,7 +86,7 @@ class PushRequestQuerySet(PrimaryQuerySet["PushRequest"]):
         first. Whatever the state machine implies (owner, lease, end) is set here, so that the
         table's constraints hold for every caller.
         """
-        rows, values = self._moved(to, timezone.now(), fields)
+        rows, values = self._moved(to, clock.now(), fields)
         return rows.update(**values)
 
     def transition_statement(

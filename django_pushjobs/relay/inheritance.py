@@ -7,10 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from django.db import DatabaseError
-from django.utils import timezone
 
 from ..broker.queues import endpoint_of, request_of
 from ..callbacks import inheritance as calls
+from ..db import clock
 from ..db.readers import read
 from ..runtime.processes import tokens_of
 from . import recovery
@@ -49,4 +49,4 @@ def inherit(fallen: Fallen) -> None:
 def _inherit(tokens: str, fallen: Fallen) -> int:
     request, endpoint = request_of(fallen.culprit), endpoint_of(fallen.culprit)
     calls.inherit(tokens, culprit=endpoint, silence=fallen.silence, rest=recovery.REST)
-    return recovery.inherit(tokens, timezone.now(), culprit=request, silence=fallen.silence)
+    return recovery.inherit(tokens, clock.now(), culprit=request, silence=fallen.silence)

@@ -52,10 +52,12 @@ class Relay:
         :returns: whether there is more to do at once.
         """
         has_more = False
+        began = time.monotonic()
         try:
             if self._lease.hold():
                 has_more = self._sweep()
-            self._seen_at = time.monotonic()
+            # If it hung meanwhile, it was there before that, and the next sweep finds a gap.
+            self._seen_at = began
         except (DatabaseError, Unavailable) as error:
             logger.error("Relay: %s", error)
             if isinstance(error, DatabaseError):
@@ -80,7 +82,8 @@ class Relay:
         # As long as much is due, what is kept no longer gets its share once in a while.
         prune = now >= self._prune_at and (is_step or not self._is_busy)
         lenient = now < self._lenient_until
-        done = read(partial(sweep, lenient=lenient, prune=prune, step=is_step))
+        is_new = self._lease.is_new
+        done = read(partial(sweep, lenient=lenient, forgetful=is_new, prune=prune, step=is_step))
         if done:
             logger.info("Relay: %s", done)
         if prune and not done.pruned:

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.db import router
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from ..callbacks import sweeping
 from ..conf import conf
+from ..db import clock
 from ..db.existence import exist
 from ..lifecycle.announcements import end_many
 from ..lifecycle.dispatch import enqueue_due, enqueue_lost
@@ -57,18 +57,23 @@ class Sweep:
         return any(astuple(self)[:-2])
 
 
-def sweep(*, lenient: bool = False, prune: bool = True, step: bool = True) -> Sweep:
+def sweep(
+    *, lenient: bool = False, forgetful: bool = False, prune: bool = True, step: bool = True
+) -> Sweep:
     """Look once for push requests that wait for us, and move them.
 
     If there is nothing to do this is one query, each part of which an index answers, and one for
     the callbacks.
 
     :param lenient: take no claim away because its lease has expired.
+    :param forgetful: Redis may just have lost its memory: look for the jobs of all that is queued.
     :param prune: also look for what is kept no longer.
     :param step: it is ``RELAY_INTERVAL`` since what an outage has held back was let out a bit.
     """
-    now = timezone.now()
-    looked_for = looks(now, prune=prune)
+    clock.look(router.db_for_write(PushRequest))
+    now = clock.now()
+    queued_before = now if forgetful else now - timedelta(seconds=conf().LOST_JOB_AFTER)
+    looked_for = looks(now, queued_before=queued_before, prune=prune)
     running, due, queued, overdue, unreported, *old = exist(*looked_for)
     if unreported:
         breaker.report(now, using=router.db_for_write(Pause))
@@ -79,7 +84,7 @@ def sweep(*, lenient: bool = False, prune: bool = True, step: bool = True) -> Sw
     failed = _give_up(now) if due else 0
     enqueued = enqueue_due(LIMIT, step=step) if due or recovered else 0
     if queued:
-        enqueued += enqueue_lost(LOOKED_AT, LIMIT)
+        enqueued += enqueue_lost(LOOKED_AT, LIMIT, queued_before)
     callbacks = sweeping.sweep()
     pruned = pruning.prune(compress(looked_for[5:], old))
     return Sweep(
@@ -95,14 +100,14 @@ def sweep(*, lenient: bool = False, prune: bool = True, step: bool = True) -> Sw
     )
 
 
-def looks(now: datetime, *, prune: bool = True) -> list[QuerySet[Any]]:
+def looks(now: datetime, *, queued_before: datetime, prune: bool = True) -> list[QuerySet[Any]]:
     """Return what a sweep looks for: running, due, long queued and overdue requests, pauses that
     nobody has heard of, and what :func:`.pruning.looks` names."""
     requests = PushRequest.objects.using(router.db_for_write(PushRequest)).order_by()
     return [
         requests.filter(status=Status.RUNNING),
         requests.due(now),
-        requests.queued_before(now - timedelta(seconds=conf().LOST_JOB_AFTER)),
+        requests.queued_before(queued_before),
         requests.overdue(now),
         breaker.unreported(now, using=requests.db),
         *(pruning.looks(now) if prune else ()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, connections
@@ -21,12 +22,18 @@ class Producer:
     :param reference: reference of all its push requests, by which their rows are found.
     :param count: how many push requests must be accepted.
     :param rate: how many to submit per second.
+    :param addresses: how many addresses each has.
+    :param fields: what else is submitted.
     """
 
-    def __init__(self, reference: str, count: int, rate: float) -> None:
+    def __init__(
+        self, reference: str, count: int, rate: float, *, addresses: int = 1, **fields: Any
+    ) -> None:
         self.reference = reference
         self.count = count
         self.rate = rate
+        self._addresses = addresses
+        self._fields = fields
         #: The push requests that the third party knows to be accepted.
         self.accepted: set[UUID] = set()
         #: How long each of these answers took, in seconds.
@@ -57,10 +64,11 @@ class Producer:
         asked = time.monotonic()
         try:
             row = submit(
-                recipients=[address(number)],
+                recipients=[address(number * self._addresses + n) for n in range(self._addresses)],
                 title="Chaos",
                 backend="gateway",
                 reference=self.reference,
+                **self._fields,
             )
         except DatabaseError:
             connections.close_all()
@@ -72,5 +80,5 @@ class Producer:
 
 
 def address(number: int) -> str:
-    """Return the address of a push request, by its number."""
+    """Return the address with this number."""
     return f"device-{number}"

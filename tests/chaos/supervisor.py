@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 from tests.support.stack import Program, Stack
 from tests.support.waiting import eventually
@@ -23,19 +23,19 @@ class Supervisor:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._workers: list[Program] = []
-        self._environment: dict[str, str] = {}
+        self._environments: list[dict[str, str]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
-    def staff(self, workers: int, **environment: str) -> None:
-        """Make sure that this many workers with that environment are ready."""
-        if (workers, environment) != (len(self._workers), self._environment):
+    def staff(self, *environments: dict[str, str]) -> None:
+        """Make sure that a worker with each of these environments is ready."""
+        if list(environments) != self._environments:
             self.dismiss()
             with self._lock:
-                self._environment = environment
-                self._workers = [self._start() for _ in range(workers)]
+                self._environments = list(environments)
+                self._workers = [self._start(environment) for environment in environments]
         eventually(
             lambda: all(self._is_ready(worker) for worker in self.workers()),
             timeout=60,
@@ -55,18 +55,18 @@ class Supervisor:
                 found += filter(is_alive, program.children())
         return found
 
-    def child(self) -> int | None:
+    def child(self, draw: Random) -> int | None:
         """Return one of the living children, or None where there are none."""
         children = self.children()
-        return random.choice(children) if children else None
+        return draw.choice(children) if children else None
 
-    def worker(self) -> Program:
-        return random.choice(self.workers())
+    def worker(self, draw: Random) -> Program:
+        return draw.choice(self.workers())
 
     def dismiss(self) -> None:
         """Stop all workers, as a stop of the service does."""
         with self._lock:
-            workers, self._workers = self._workers, []
+            workers, self._workers, self._environments = self._workers, [], []
         for worker in workers:
             worker.signal(signal.SIGTERM)
         for worker in workers:
@@ -80,17 +80,15 @@ class Supervisor:
     def tracebacks(self) -> list[str]:
         """Return the last lines of the tracebacks in all logs."""
         found = []
-        for log in Path(self._stack.folder).glob("*.log"):
+        for log in Path(self._stack.folder).rglob("*.log"):
             _, *parts = log.read_text(errors="replace").split("Traceback (most recent call last):")
             for part in parts:
                 lines = part.splitlines()[1:]
                 found.append(next((line for line in lines if line[:1] not in " \t"), ""))
         return found
 
-    def _start(self) -> Program:
-        return self._stack.manage(
-            "rqgeventworker", "--processes", str(PROCESSES), **self._environment
-        )
+    def _start(self, environment: dict[str, str]) -> Program:
+        return self._stack.manage("rqgeventworker", "--processes", str(PROCESSES), **environment)
 
     def _is_ready(self, worker: Program) -> bool:
         return len(self.children(worker)) == PROCESSES and "is ready" in worker.output
@@ -99,8 +97,8 @@ class Supervisor:
         while not self._over.wait(LOOK):
             with self._lock:
                 self._workers = [
-                    worker if worker.popen.poll() is None else self._start()
-                    for worker in self._workers
+                    worker if worker.popen.poll() is None else self._start(environment)
+                    for worker, environment in zip(self._workers, self._environments, strict=True)
                 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -12,8 +13,6 @@ from uuid import UUID
 
 from django.db import DatabaseError, connections
 
-from django_pushjobs.models import PushRequest
-from django_pushjobs.models.identifiers import delivery_id
 from django_pushjobs.states import FINAL
 
 from .audit import Row, Verdict, audit
@@ -21,6 +20,7 @@ from .faults import Fault
 from .fencing import Fence
 from .producer import Producer
 from .recovery import Recoveries
+from .rows import Rows, RowsOfParts
 from .world import World
 
 T = TypeVar("T")
@@ -34,7 +34,9 @@ class Trial:
     :param recoveries: how long each request of a struck process waited for another one, in order.
     :param recovery_limit: how long nineteen out of twenty of them may take.
     :param answers: how long each submission took, in order.
+    :param answer_limit: how long ninety-nine of a hundred of them may take, if that matters.
     :param rewritten: ended requests that were changed by a process that came back too late.
+    :param others: what else does not add up, a sentence each.
     """
 
     fault: Fault
@@ -43,7 +45,9 @@ class Trial:
     recoveries: list[float]
     recovery_limit: float
     answers: list[float]
+    answer_limit: float | None
     rewritten: list[UUID]
+    others: list[str]
     seconds: float
 
     def problems(self) -> Iterator[str]:
@@ -54,44 +58,70 @@ class Trial:
         slowest = percentile(self.recoveries, 95)
         if slowest is not None and slowest > self.recovery_limit:
             yield f"recovery took {slowest:.1f} s (p95), more than {self.recovery_limit:g} s"
+        slowest = percentile(self.answers, 99)
+        if None not in (slowest, self.answer_limit) and slowest > self.answer_limit:
+            yield f"answers took {slowest:.2f} s (p99), more than {self.answer_limit:g} s"
+        yield from self.others
 
 
-def run(fault: Fault, world: World, count: int) -> Trial:
-    """Put ``count`` push requests through ``fault``."""
-    started = time.monotonic()
+def run(fault: Fault, world: World, share: int) -> Trial:
+    """Put push requests through ``fault``.
+
+    :param share: how many, if they are of the usual size.
+    """
     lease = {} if not fault.lease else {"PUSHJOBS_LEASE": str(fault.lease)}
-    world.supervisor.staff(fault.workers, **lease)
+    with fault.stage(world) as environment:
+        usual = lease | environment
+        world.supervisor.staff(usual, *[usual | fault.odd] * (fault.workers - 1))
+        try:
+            return _run(fault, world, fault.count(world, share))
+        finally:
+            connections.close_all()
+            if environment:
+                # What they need is about to go.
+                world.supervisor.dismiss()
+
+
+def _run(fault: Fault, world: World, count: int) -> Trial:
+    started = time.monotonic()
     world.begin(Recoveries(), Fence())
-    producer = Producer(f"{fault.name}-{uuid.uuid4().hex[:8]}", count, world.pace.rate)
+    producer = Producer(
+        f"{fault.name}-{uuid.uuid4().hex[:8]}",
+        count,
+        world.pace.rate,
+        addresses=fault.addresses(world),
+        **fault.fields,
+    )
     with Attack(fault, world) as attack:
         producer.run()
-    rows = patiently(lambda: _all_ended(world, producer.reference, producer.accepted))
+    rows = RowsOfParts(producer.reference) if fault.in_parts else Rows(producer.reference)
+    ended = patiently(lambda: all_ended(rows, world.pace.patience))
     taken = world.taken()
-    known = patiently(lambda: _deliveries(producer.reference))
+    known = patiently(rows.deliveries)
     verdict = audit(
-        producer.accepted,
-        rows,
+        patiently(lambda: rows.accepted(producer.accepted)),
+        ended,
         {known[key]: number for key, number in taken.items() if key in known},
         strangers=len(taken.keys() - known.keys()),
         repeats=fault.repeats,
     )
-    trial = Trial(
+    return Trial(
         fault=fault,
         verdict=verdict,
         strikes=attack.strikes,
         recoveries=world.recoveries.close(),
         recovery_limit=world.pace.recovery + fault.slack(world),
         answers=sorted(producer.answers),
+        answer_limit=world.pace.answer if fault.prompt else None,
         rewritten=patiently(world.fence.broken),
+        others=patiently(lambda: list(fault.audit(world, ended))),
         seconds=time.monotonic() - started,
     )
-    connections.close_all()
-    return trial
 
 
 class Attack:
-    """Strikes while it is entered, at least once, each part of the fault in a thread of its own;
-    heals at the end.
+    """Strikes while it is entered, and as often as it has to; heals at the end. Each part of the
+    fault has a thread of its own.
 
     :raises Exception: whatever went wrong in one of the threads.
     """
@@ -123,12 +153,12 @@ class Attack:
 
     def _run(self, fault: Fault, pause: float) -> None:
         try:
-            while True:
-                self._over.wait(pause)
+            for number in itertools.count(1):
+                if number > fault.strikes and self._over.is_set():
+                    return
+                time.sleep(pause) if number <= fault.strikes else self._over.wait(pause)
                 fault.strike(self._world)
                 self.strikes += 1
-                if self._over.is_set():
-                    return
         except BaseException as error:
             self._failure = error
         finally:
@@ -158,38 +188,9 @@ def percentile(ordered: list[float], percent: int) -> float | None:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def _all_ended(world: World, reference: str, accepted: set[UUID]) -> dict[UUID, Row]:
-    """Return the rows once all are final, or as they are when the patience runs out."""
-    rows = PushRequest.objects.filter(reference=reference)
-    deadline = time.monotonic() + world.pace.patience
-    while rows.exclude(status__in=FINAL).exists() and time.monotonic() < deadline:
+def all_ended(rows: Rows, patience: float) -> dict[UUID, Row]:
+    """Return the rows once all are final, or as they are after ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    while rows.requests.exclude(status__in=FINAL).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    journals = _journals(reference)
-    return {
-        row.pk: Row(
-            status=row.status,
-            attempts=row.attempts,
-            unknown=row.unknown,
-            error_code=row.error_code,
-            journal=None if journals is None else tuple(journals.get(row.pk, ())),
-        )
-        for row in rows
-    }
-
-
-def _journals(reference: str) -> dict[UUID, list[frozenset[str]]] | None:
-    if not hasattr(PushRequest, "journal"):
-        return None
-    journals: dict[UUID, list[frozenset[str]]] = {}
-    entries = PushRequest.journal.rel.related_model.objects.filter(request__reference=reference)
-    for entry in entries:
-        journals.setdefault(entry.request_id, []).append(
-            frozenset({entry.error_code, *entry.codes})
-        )
-    return journals
-
-
-def _deliveries(reference: str) -> dict[str, UUID]:
-    """Return for each id at the gateway the push request it belongs to."""
-    rows = PushRequest.objects.filter(reference=reference).values_list("pk", "recipients")
-    return {str(delivery_id(pk, address)): pk for pk, (address,) in rows}
+    return rows.read()

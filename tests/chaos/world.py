@@ -7,6 +7,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -32,8 +33,12 @@ class Pace:
     :param latency_ms: latency of the gateway in milliseconds; up to as much again is added.
     :param lease: lease of a claim.
     :param past_lease: how much longer than its lease a process is stopped.
+    :param answer: time for ninety-nine of a hundred submissions to be answered where a fault must
+        not delay them; None if that is not looked at.
+    :param outage: how long the gateway is away.
     :param recovery: time for nineteen out of twenty requests of a killed process to be recovered.
     :param haste: factor by which pauses are shortened when everything strikes at once.
+    :param part_size: addresses in a part of a large request.
     :param patience: time for all requests to end once nothing is broken any more.
     """
 
@@ -41,19 +46,24 @@ class Pace:
     latency_ms: int = 300
     lease: float
     past_lease: float = 5.0
+    answer: float | None = None
+    outage: float = 20.0
     recovery: float = 5.0
     patience: float = 180.0
     haste: float = 1.0
     relay_interval: float = 1.0
     lost_job_after: float = 5.0
+    part_size: int = 1_000
 
 
 class World:
     """Servers, gateway and workers; once it is entered, everything but the workers is running."""
 
-    def __init__(self, folder: Path, pace: Pace) -> None:
+    def __init__(self, folder: Path, pace: Pace, seed: int) -> None:
         self.folder = folder
         self.pace = pace
+        self.seed = seed
+        self._draws: dict[str, Random] = {}
         #: Only one fault at a time may touch the database server itself.
         self.database_lock = Lock()
         self._exits = ExitStack()
@@ -77,7 +87,7 @@ class World:
             exits.callback(self.stack.close)
             migrated = self.stack.manage("migrate", "-v0")
             assert migrated.wait() == 0, migrated.output
-            self.stack.gateway(self.pace.latency_ms, **{"jitter-ms": str(self.pace.latency_ms)})
+            self.start_gateway(port=0)
             self.supervisor = Supervisor(self.stack)
             exits.callback(self.supervisor.close)
             self._exits = exits.pop_all()
@@ -90,6 +100,10 @@ class World:
         traceback: TracebackType | None,
     ) -> None:
         self._exits.close()
+
+    def draw(self, name: str) -> Random:
+        """Return the dice of a fault: with the same seed, it draws the same."""
+        return self._draws.setdefault(name, Random(f"{self.seed} {name}"))
 
     def begin(self, recoveries: Recoveries, fence: Fence) -> None:
         """Start the next trial from zero, observed by these two."""
@@ -104,6 +118,19 @@ class World:
     def remember(self, claimed: list[UUID]) -> None:
         """Note the state of these rows: the process that had claimed them is about to go on."""
         self.fence.remember(claimed)
+
+    def start_gateway(self, port: int) -> None:
+        """Start the gateway; what it took is in a file, so that a witness who dies is no loss."""
+        self.stack.gateway(
+            self.pace.latency_ms,
+            **{
+                "port": str(port),
+                "jitter-ms": str(self.pace.latency_ms),
+                "seed": str(self.seed),
+                "journal": str(self.folder / "gateway.journal"),
+            },
+        )
+        self.gateway = self.stack.programs[-1]
 
     def control_gateway(self, **values: Any) -> None:
         """Change how the gateway answers; see ``POST /control`` of the simulator."""

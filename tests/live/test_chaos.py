@@ -16,9 +16,18 @@ from tests.chaos.faults import FAULTS
 from tests.support.stack import Program
 
 GROUPS = {
-    "processes": ["child-kill", "arbiter-kill", "host-kill", "child-stop", "lease-edge"],
-    "servers": ["redis-flush", "redis-restart", "db-terminate", "db-restart", "two-workers"],
-    "gateway": ["gateway-500", "gateway-429", "gateway-reset", "gateway-silent", "everything"],
+    "processes": ["child-kill", "arbiter-kill", "host-kill", "child-stop", "lease-edge", "parts"],
+    "servers": [
+        *("redis-flush", "redis-restart", "redis-hang", "db-terminate", "db-restart", "db-hang"),
+        "two-workers",
+    ],
+    "listeners": ["callbacks", "two-sites", "replica-late"],
+    # What they need comes from the distribution.
+    "packages": ["pgbouncer", "clocks"],
+    "gateway": [
+        *("gateway-500", "gateway-429", "gateway-reset", "gateway-silent", "gateway-away"),
+        *("unknown-stop", "everything"),
+    ],
 }
 
 
@@ -29,6 +38,9 @@ def test_every_fault_is_in_a_group() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("group", GROUPS)
 def test_nothing_is_lost_and_nothing_lies(tmp_path: Path, group: str) -> None:
+    missing = [FAULTS[name].missing() for name in GROUPS[group]]
+    if all(missing) and "CI" not in os.environ:
+        pytest.skip(f"{'; '.join(missing)}; CI installs it")
     harness = Program(
         ["-m", "tests.chaos", "--short", "--keep", str(tmp_path / "logs"), *GROUPS[group]],
         environment=dict(os.environ),

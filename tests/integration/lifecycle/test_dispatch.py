@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from django_pushjobs import services
 from django_pushjobs.lifecycle import dispatch
 from django_pushjobs.models import PushRequest
+from django_pushjobs.relay.loop import Relay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,17 +35,37 @@ class TestLostJobs:
     def test_enqueues_what_was_started_by_a_worker_that_died_before_it_could_claim(self) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, "started", timedelta(minutes=1))
-        assert dispatch.enqueue_lost(10, most=10) == 1
+        assert dispatch.enqueue_lost(10, 10, timezone.now()) == 1
 
     @pytest.mark.parametrize("status", ["started", "queued"])
     def test_leaves_alone_what_will_run(self, status: str) -> None:
         row = services.submit(recipients=["token"])
         self.job(row, status, timedelta(0))
-        assert dispatch.enqueue_lost(10, most=10) == 0
+        assert dispatch.enqueue_lost(10, 10, timezone.now()) == 0
 
     def test_enqueues_what_redis_has_forgotten(self, redis: Redis) -> None:
         services.submit(recipients=["token"])
         PushRequest.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
         redis.flushdb()
-        assert dispatch.enqueue_lost(10, most=10) == 1
+        assert dispatch.enqueue_lost(10, 10, timezone.now()) == 1
         assert len(jobs()) == 1
+
+    def test_a_redis_that_lost_its_memory_is_noticed_at_once(self, redis: Redis) -> None:
+        relay = Relay()
+        relay.turn()
+        services.submit(recipients=["token"])
+        # With everything else goes the lease of the relay.
+        redis.flushdb()
+        relay.turn()
+        assert len(jobs()) == 1
+        relay.close()
+
+    def test_what_was_queued_a_moment_ago_is_not_looked_at_each_time(self, redis: Redis) -> None:
+        relay = Relay()
+        relay.turn()
+        row = services.submit(recipients=["token"])
+        redis.delete(*redis.keys("rq:job:*"))
+        relay.turn()
+        row.refresh_from_db()
+        assert row.enqueues == PushRequest().enqueues
+        relay.close()
