@@ -132,7 +132,9 @@ def test_over_the_api(held: ExitStack) -> None:
     assert problem(refused)["violated-policies"] == ["calls"]
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
     assert other.post(body={"recipients": ["token"]}).status_code == 202
-    calls[0][2].set()
+    for thread, _, end in calls[:1]:
+        end.set()
+        thread.join()
     # There is room in the line again: this one waits for the two, one of which ends.
 
     def post() -> int:
