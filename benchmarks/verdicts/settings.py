@@ -1,8 +1,8 @@
 """The example project with an alias for each run of each case, from a file that the run wrote."""
 
+import _socket
 import json
 import os
-import socket
 from pathlib import Path
 
 from example_project.settings import *  # noqa: F403
@@ -29,4 +29,4 @@ PUSHJOBS = (
 # That the providers are on this machine.
 SILENCED_SYSTEM_CHECKS = ["django_pushjobs.W003"]
 # Only how a name is looked up differs: which pushes lead where is up to the backend.
-socket.getaddrinfo = lead_here(socket.getaddrinfo)
+_socket.getaddrinfo = lead_here(_socket.getaddrinfo)
