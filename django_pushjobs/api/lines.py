@@ -33,20 +33,40 @@ _STRANGERS: Final = 0
 
 
 class _Line:
-    """Those of one caller who wait, and who have their turn."""
+    """The calls of one caller: those who wait, who have their turn, and who stand aside."""
 
-    __slots__ = ("calls", "turns")
+    __slots__ = ("aside", "calls", "turns")
 
     def __init__(self, size: int) -> None:
-        self.calls = 0
+        self.calls = self.aside = 0
         self.turns = Semaphore(size)
 
 
+class _Turn:
+    """That of one call."""
+
+    __slots__ = ("is_taken", "line")
+
+    def __init__(self, line: _Line) -> None:
+        self.line = line
+        self.is_taken = False
+
+    def take(self) -> None:
+        self.line.turns.acquire()
+        self.is_taken = True
+
+    def give_back(self) -> None:
+        # Whoever was interrupted while he waited for it has none.
+        if self.is_taken:
+            self.is_taken = False
+            self.line.turns.release()
+
+
 _lines: dict[int, _Line] = {}
-#: Where an attribute of a line is changed and looked at.
+#: Held while the numbers of a line are changed or looked at.
 _lock = Lock()
 _known: OrderedDict[int, None] = OrderedDict()
-_current: ContextVar[_Line | None] = ContextVar("line", default=None)
+_current: ContextVar[_Turn | None] = ContextVar("turn", default=None)
 
 
 @sensitive_variables()
@@ -86,15 +106,17 @@ def turn(caller: int) -> Iterator[None]:
         line = _lines.get(name)
         if line is None:
             line = _lines[name] = _Line(size)
-        if line.calls >= size + MAX_WAITING:
+        if line.calls - line.aside >= size + MAX_WAITING:
             raise TooManyCalls
         line.calls += 1
-    token = _current.set(line)
+    mine = _Turn(line)
+    token = _current.set(mine)
     try:
-        with line.turns:
-            yield
+        mine.take()
+        yield
     finally:
         _current.reset(token)
+        mine.give_back()
         with _lock:
             line.calls -= 1
             if not line.calls:
@@ -103,13 +125,18 @@ def turn(caller: int) -> Iterator[None]:
 
 @contextmanager
 def aside() -> Iterator[None]:
-    """Let others have the turn of this call, which waits for something else."""
-    line = _current.get()
-    if line is None:
+    """Let others have the turn of this call, which waits for something else: meanwhile it does not
+    make the line longer, or those who send bodies slowly would keep all strangers out."""
+    mine = _current.get()
+    if mine is None:
         yield
         return
-    line.turns.release()
+    with _lock:
+        mine.line.aside += 1
+    mine.give_back()
     try:
         yield
     finally:
-        line.turns.acquire()
+        with _lock:
+            mine.line.aside -= 1
+        mine.take()

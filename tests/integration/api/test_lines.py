@@ -98,6 +98,15 @@ def test_whoever_waits_for_something_else_lets_others_pass(held: ExitStack) -> N
         third.join()
 
 
+def test_whoever_stands_aside_makes_no_line_longer(held: ExitStack) -> None:
+    """As with bodies that never come: they would keep all strangers out."""
+    for _ in range(10):
+        held.enter_context(lines.turn(EVE))
+        held.enter_context(lines.aside())
+    with lines.turn(ZOE):
+        pass
+
+
 def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "KEPT", 2)
     for caller in (EVE, ANN, ZOE):
