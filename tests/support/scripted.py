@@ -35,6 +35,16 @@ class Scripted(BasePushBackend):
 
 
 ENTRY: Mapping[str, Any] = {"BACKEND": f"{__name__}.Scripted"}
+#: Two aliases of it, the first of which reaches the devices of users.
+SETTINGS: Mapping[str, Any] = {
+    "BACKENDS": {"scripted": ENTRY, "other": ENTRY},
+    "DEFAULT_BACKEND": "scripted",
+    "DEVICE_BACKENDS": {"other": "scripted"},
+    "RESOLVERS": {
+        "address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"},
+        "user": {"RESOLVER": "django_pushjobs.devices.resolvers.UserResolver"},
+    },
+}
 
 
 def outcome(kind: str, **fields: Any) -> Outcome:

@@ -16,7 +16,14 @@ from django_pushjobs.devices import register
 from django_pushjobs.limits import breaker
 from django_pushjobs.models import ApiClient, Delivery, Pause, PushRequest
 from django_pushjobs.states import Status
-from tests.support.scripted import ENTRY, Scripted, begin, everything_is_due, outcome, probe_is_due
+from tests.support.scripted import (
+    SETTINGS,
+    Scripted,
+    begin,
+    everything_is_due,
+    outcome,
+    probe_is_due,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,15 +32,7 @@ REFUSED = outcome("config")
 
 @pytest.fixture(autouse=True)
 def provider(settings: Settings) -> type[Scripted]:
-    settings.PUSHJOBS = settings.PUSHJOBS | {
-        "BACKENDS": {"scripted": ENTRY, "other": ENTRY},
-        "DEFAULT_BACKEND": "scripted",
-        "DEVICE_BACKENDS": {"other": "scripted"},
-        "RESOLVERS": {
-            "address": {"RESOLVER": "django_pushjobs.recipients.AddressResolver"},
-            "user": {"RESOLVER": "django_pushjobs.devices.resolvers.UserResolver"},
-        },
-    }
+    settings.PUSHJOBS = settings.PUSHJOBS | SETTINGS
     Scripted.script.clear()
     Scripted.pushed.clear()
     return Scripted
