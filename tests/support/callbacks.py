@@ -8,15 +8,22 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import django_rq
 import pytest
+from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
+from rq.serializers import JSONSerializer
 from standardwebhooks import Webhook
 
 from django_pushjobs.callbacks import endpoints
-from django_pushjobs.models import ApiClient, CallbackEndpoint
+from django_pushjobs.events.change import Change
+from django_pushjobs.lifecycle import announcements
+from django_pushjobs.models import ApiClient, CallbackEndpoint, CallbackEvent, PushRequest
+from django_pushjobs.states import Status
 from tests.settings import PUSHJOBS
 from tests.support.provider import Request
+from tests.support.samples import a_push_request
 
 #: Settings that permit callbacks to this machine.
 INSECURE = PUSHJOBS | {"INSECURE_DESTINATIONS": True}
@@ -54,3 +61,19 @@ class Clock:
     def advance(self, **parts: float) -> datetime:
         self.now += timedelta(**parts)
         return self.now
+
+
+def ended(client: Any, status: Status = Status.SUCCEEDED, **fields: Any) -> PushRequest:
+    """Store a request that ends in ``status``, as the writer does."""
+    row = a_push_request(status, client=client, **fields)
+    with transaction.atomic():
+        announcements.record([Change.of(row)], using="default")
+    return row
+
+
+def jobs() -> list[Any]:
+    return django_rq.get_queue("pushjobs", serializer=JSONSerializer).jobs
+
+
+def an_event(endpoint: CallbackEndpoint) -> CallbackEvent:
+    return endpoints.send_test(endpoint)

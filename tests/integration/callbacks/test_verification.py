@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
-from pytest_django import Settings
 
 from django_pushjobs.callbacks import endpoints, sender, sweeping
 from django_pushjobs.callbacks.verification import HEAD_START, WITHIN
@@ -24,25 +23,16 @@ from django_pushjobs.models import (
     EndpointState,
     EventType,
 )
-from tests.support.callbacks import INSECURE, Clock, a_client, verified
+from tests.support.callbacks import Clock, a_client, ended, verified
 from tests.support.provider import Provider, Request, http, provider
 from tests.support.third_party import ThirdParty, problem
 
-from .test_callbacks import ended
-
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("insecure_destinations"),
+]
 
 UNVERIFIED, ACTIVE = EndpointState.UNVERIFIED, EndpointState.ACTIVE
-
-
-@pytest.fixture(autouse=True)
-def _insecure(settings: Settings) -> None:
-    settings.PUSHJOBS = INSECURE
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
 
 
 class Owner:
